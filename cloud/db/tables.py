@@ -1,0 +1,175 @@
+"""Tables of the server's state. Migrations (cloud/db/migrations) create them; a test compares both."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives row ids only to INTEGER primary keys.
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+# Times are aware UTC at the border (cloud/db/times.py); SQLite stores them without a zone.
+_Time = DateTime(timezone=True)
+
+device = Table(
+    "device",
+    metadata,
+    Column("device_id", String(63), primary_key=True),
+    Column("verifier_key", Text, nullable=False, comment="pinned at the first word of the device"),
+    Column("first_seen_time", _Time, nullable=False),
+    Column("last_seen_time", _Time, nullable=False),
+    Column("clock_offset_ms", Float, nullable=False, comment="device clock minus server clock"),
+    Column("revoked", Boolean, nullable=False, default=False),
+)
+
+capture = Table(
+    "capture",
+    metadata,
+    Column("slot", _RowId, primary_key=True, autoincrement=True, comment="place on the console, from 1"),
+    Column("capture_id", String(36), nullable=False, unique=True),
+    Column("device_id", String(63), ForeignKey("device.device_id"), nullable=False),
+    Column("request_id", String(36), nullable=True),
+    Column("request_digest", LargeBinary(32), nullable=True, comment="SHA-256 of the pre-notification"),
+    Column("state", String(16), nullable=False, comment="cloud.items.CaptureState"),
+    Column("reason", String(32), nullable=True, comment="an EdgeReason where refused, held or missing"),
+    Column("expected_image_count", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("received_time", _Time, nullable=False, comment="edge clock"),
+    Column("notified_time", _Time, nullable=False, comment="server clock"),
+    Column("deadline_time", _Time, nullable=False, comment="missing when not committed by then"),
+    Column("committed_time", _Time, nullable=True),
+    Column("updated_time", _Time, nullable=False),
+    Column("edge_timings_ms", JSON, nullable=False, default=dict),
+    Column("cloud_timings_ms", JSON, nullable=False, default=dict),
+    UniqueConstraint("device_id", "request_id"),
+    Index("ix_capture_state_deadline_time", "state", "deadline_time"),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("session_id", String(64), primary_key=True),
+    Column("capture_id", String(36), ForeignKey("capture.capture_id"), nullable=False, unique=True),
+    Column("device_id", String(63), nullable=False),
+    Column("fencing_token", BigInteger, nullable=False),
+    Column("manifest", LargeBinary, nullable=False, comment="OpenUploadRequest as received"),
+    Column("manifest_digest", LargeBinary(32), nullable=False, comment="SHA-256 over the parts"),
+    Column("opened_time", _Time, nullable=False),
+    Column("committed_time", _Time, nullable=True),
+)
+
+part = Table(
+    "part",
+    metadata,
+    Column("capture_id", String(36), ForeignKey("capture.capture_id"), primary_key=True),
+    Column("part_index", Integer, primary_key=True),
+    Column("image_type", String(16), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("shard_size_bytes", Integer, nullable=False),
+    Column("shard_sha256", LargeBinary, nullable=False, comment="32 bytes per shard, in order"),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("ledger_index", BigInteger, nullable=False),
+)
+
+image = Table(
+    "image",
+    metadata,
+    Column("image_id", String(36), primary_key=True),
+    Column("capture_id", String(36), nullable=False, index=True),
+    Column("part_index", Integer, nullable=False),
+    Column("index_in_capture", Integer, nullable=False),
+    Column("image_type", String(16), nullable=False),
+    Column("type_probabilities", JSON, nullable=False),
+    Column("media_type", String(32), nullable=False),
+    Column("start_bytes", BigInteger, nullable=False, comment="first byte inside the sub-file"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("frame_count", Integer, nullable=False),
+    Column("mm_per_pixel", Float, nullable=True),
+    Column("scale_source", String(32), nullable=True),
+    Column("source_format", String(16), nullable=False),
+    Column("capture_time", _Time, nullable=False),
+)
+
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    Column("ledger_index", _RowId, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False, unique=True, comment="same block, same index"),
+)
+
+ledger_state = Table(
+    "ledger_state",
+    metadata,
+    Column("origin", String(255), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("verifier_key", Text, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("job_id", _RowId, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject_id", String(36), nullable=False, comment="image id"),
+    Column("priority", Integer, nullable=False, comment="lower goes first"),
+    Column("state", String(16), nullable=False, comment="queued, leased, done, held"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("not_before_time", _Time, nullable=False),
+    Column("lease_until_time", _Time, nullable=True),
+    Column("fencing_token", BigInteger, nullable=False, default=0),
+    Column("last_reason", String(64), nullable=True),
+    UniqueConstraint("kind", "subject_id"),
+    Index("ix_job_state_priority_job_id", "state", "priority", "job_id"),
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("image_id", String(36), ForeignKey("image.image_id"), primary_key=True),
+    Column("ok", Boolean, nullable=False),
+    Column("reason", String(32), nullable=True, comment="EdgeReason where not ok"),
+    Column("reading", JSON, nullable=True),
+    Column("pictures", JSON, nullable=False, comment="name -> hex SHA-256 in the blob store"),
+    Column("ledger_index", BigInteger, nullable=False),
+    Column("result_time", _Time, nullable=False),
+    Column("timings_ms", JSON, nullable=False, comment="queue, infer"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", _RowId, primary_key=True, autoincrement=True, comment="SSE id, cursor"),
+    Column("capture_id", String(36), nullable=False),
+    Column("device_id", String(63), nullable=False),
+    Column("image_id", String(36), nullable=True, comment="set where the event is a result"),
+    Column("event_time", _Time, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,1 @@
+"""Everything on one machine, and the ways to deploy it beyond one."""
