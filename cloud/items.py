@@ -33,6 +33,8 @@ class WorkImage:
 
     image_id: str
     """UUID."""
+    part_index: int
+    """Part that holds it: names its receipt."""
     index_in_capture: int
     """Place in the capture, from 0."""
     image_type: str

@@ -1,0 +1,85 @@
+"""Reads the console's HTTP API as any client would: events, pictures, receipts. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Item = dict[str, Any]
+"""A worklist item as the API gives it (cloud/items.py: WorkItem)."""
+
+FINAL_STATES = frozenset({"result", "refused", "held", "missing"})
+_TIMEOUT_S = 30.0
+
+
+class ConsoleClient:
+    """One console at `base_url` (ends in a slash). Loopback: proxies of the environment are ignored."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(self, path: str) -> bytes:
+        """Body of `path`; raises urllib.error.HTTPError, OSError."""
+        with self._opener.open(self._base_url + path, timeout=_TIMEOUT_S) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def get_json(self, path: str) -> Any:
+        """Body of `path` as JSON."""
+        return json.loads(self.get(path))
+
+    def events(self, after: int) -> Iterator[tuple[int, Item]]:
+        """(event id, worklist item) of each change after event `after`; ends when the connection does."""
+        request = urllib.request.Request(
+            f"{self._base_url}/api/events",
+            headers={"Accept": "text/event-stream", "Last-Event-ID": str(after)},
+        )
+        with self._opener.open(request, timeout=_TIMEOUT_S) as stream:
+            event_id, kind, data = 0, "", ""
+            for raw in stream:
+                field, _, value = raw.decode().rstrip("\n").partition(": ")
+                if field == "id":
+                    event_id = int(value)
+                elif field == "event":
+                    kind = value
+                elif field == "data":
+                    data += value
+                elif field == "" and data:
+                    if kind == "capture":
+                        yield event_id, json.loads(data)
+                    kind, data = "", ""
+
+
+class Watcher:
+    """Follows the event stream on its own thread, resuming by event id; `on_item` gets each change."""
+
+    def __init__(self, client: ConsoleClient, on_item: Callable[[Item], None]) -> None:
+        self._client = client
+        self._on_item = on_item
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begins with the first event of the log."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the event being handled; the stream's heartbeat wakes it."""
+        self._stopped.set()
+
+    def _follow(self) -> None:
+        cursor = 0
+        while not self._stopped.is_set():
+            try:
+                for event_id, item in self._client.events(cursor):
+                    if self._stopped.is_set():
+                        return
+                    cursor = event_id
+                    self._on_item(item)
+            except (OSError, urllib.error.URLError):
+                self._stopped.wait(0.2)
