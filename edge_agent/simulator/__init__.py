@@ -1,0 +1,1 @@
+"""The virtual scanner: made-up ultrasound examinations of known truth. Research use, not for diagnosis."""
