@@ -1,0 +1,53 @@
+"""Part of step 11: the seam between reading an image and whatever runs the models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What a model says about itself."""
+
+    name: str
+    """The model's name: its folder in the repository."""
+    version: str
+    """The version that answers, as its folder's name: "1"."""
+    sha256: str
+    """SHA-256 of the weights that are loaded, 64 hexadecimal digits."""
+    labels: tuple[str, ...]
+    """Class names in the order of the outputs; empty for a model without classes."""
+    card: Mapping[str, Any]
+    """The model card (`card.toml`) as read; empty where there is none."""
+
+
+class Engine(Protocol):
+    """Runs models. It keeps no state between calls: equal inputs to the same version give equal outputs.
+
+    Calls may overlap. A call that is cancelled leaves the engine usable.
+    """
+
+    async def infer(self, model: str, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Gives every output of the model by name; the first axis is the batch, as long as the inputs'.
+
+        The inputs carry a batch axis where the model's `max_batch_size` is above 0. Raises `EngineBusy`
+        (nothing was started; it says how long to wait), `ModelUnknown`, `InputInvalid` and `ModelInvalid`.
+        """
+
+    async def ready(self, model: str) -> bool:
+        """Says whether `infer` would run the model now; false for a model that the engine does not know."""
+
+
+class Describes(Protocol):
+    """Knows the facts about its models."""
+
+    def describe(self, model: str) -> ModelInfo:
+        """The facts about the version that `infer` runs. Raises `ModelUnknown`. Never waits."""
+
+
+class DescribingEngine(Engine, Describes, Protocol):
+    """An engine that also knows the facts about its models: what reading an image needs."""
