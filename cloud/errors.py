@@ -25,6 +25,10 @@ class LedgerBusy(RetryLater):
     """Another sequencer moved the log on."""
 
 
+class DatabaseUnusable(CloudError):
+    """The database file is damaged, read-only or out of reach; retrying does not help; a person must look."""
+
+
 class BlobMissing(CloudError):
     """The store holds no bytes of this digest."""
 

@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Index,
@@ -20,6 +19,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from cloud.db.times import UtcTime
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -31,16 +32,14 @@ metadata = MetaData(
 
 # SQLite gives row ids only to INTEGER primary keys.
 _RowId = BigInteger().with_variant(Integer, "sqlite")
-# Times are aware UTC at the border (cloud/db/times.py); SQLite stores them without a zone.
-_Time = DateTime(timezone=True)
 
 device = Table(
     "device",
     metadata,
     Column("device_id", String(63), primary_key=True),
     Column("verifier_key", Text, nullable=False, comment="pinned at the first word of the device"),
-    Column("first_seen_time", _Time, nullable=False),
-    Column("last_seen_time", _Time, nullable=False),
+    Column("first_seen_time", UtcTime, nullable=False),
+    Column("last_seen_time", UtcTime, nullable=False),
     Column("clock_offset_ms", Float, nullable=False, comment="device clock minus server clock"),
     Column("revoked", Boolean, nullable=False, default=False),
 )
@@ -57,11 +56,11 @@ capture = Table(
     Column("reason", String(32), nullable=True, comment="an EdgeReason where refused, held or missing"),
     Column("expected_image_count", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("received_time", _Time, nullable=False, comment="edge clock"),
-    Column("notified_time", _Time, nullable=False, comment="server clock"),
-    Column("deadline_time", _Time, nullable=False, comment="missing when not committed by then"),
-    Column("committed_time", _Time, nullable=True),
-    Column("updated_time", _Time, nullable=False),
+    Column("received_time", UtcTime, nullable=False, comment="edge clock"),
+    Column("notified_time", UtcTime, nullable=False, comment="server clock"),
+    Column("deadline_time", UtcTime, nullable=False, comment="missing when not committed by then"),
+    Column("committed_time", UtcTime, nullable=True),
+    Column("updated_time", UtcTime, nullable=False),
     Column("edge_timings_ms", JSON, nullable=False, default=dict),
     Column("cloud_timings_ms", JSON, nullable=False, default=dict),
     UniqueConstraint("device_id", "request_id"),
@@ -77,8 +76,8 @@ upload = Table(
     Column("fencing_token", BigInteger, nullable=False),
     Column("manifest", LargeBinary, nullable=False, comment="OpenUploadRequest as received"),
     Column("manifest_digest", LargeBinary(32), nullable=False, comment="SHA-256 over the parts"),
-    Column("opened_time", _Time, nullable=False),
-    Column("committed_time", _Time, nullable=True),
+    Column("opened_time", UtcTime, nullable=False),
+    Column("committed_time", UtcTime, nullable=True),
 )
 
 part = Table(
@@ -113,7 +112,7 @@ image = Table(
     Column("mm_per_pixel", Float, nullable=True),
     Column("scale_source", String(32), nullable=True),
     Column("source_format", String(16), nullable=False),
-    Column("capture_time", _Time, nullable=False),
+    Column("capture_time", UtcTime, nullable=False),
 )
 
 ledger_entry = Table(
@@ -142,8 +141,8 @@ job = Table(
     Column("priority", Integer, nullable=False, comment="lower goes first"),
     Column("state", String(16), nullable=False, comment="queued, leased, done, held"),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("not_before_time", _Time, nullable=False),
-    Column("lease_until_time", _Time, nullable=True),
+    Column("not_before_time", UtcTime, nullable=False),
+    Column("lease_until_time", UtcTime, nullable=True),
     Column("fencing_token", BigInteger, nullable=False, default=0),
     Column("last_reason", String(64), nullable=True),
     UniqueConstraint("kind", "subject_id"),
@@ -159,7 +158,7 @@ result = Table(
     Column("reading", JSON, nullable=True),
     Column("pictures", JSON, nullable=False, comment="name -> hex SHA-256 in the blob store"),
     Column("ledger_index", BigInteger, nullable=False),
-    Column("result_time", _Time, nullable=False),
+    Column("result_time", UtcTime, nullable=False),
     Column("timings_ms", JSON, nullable=False, comment="queue, infer"),
 )
 
@@ -170,6 +169,6 @@ outbox = Table(
     Column("capture_id", String(36), nullable=False),
     Column("device_id", String(63), nullable=False),
     Column("image_id", String(36), nullable=True, comment="set where the event is a result"),
-    Column("event_time", _Time, nullable=False),
+    Column("event_time", UtcTime, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -143,10 +143,11 @@ def test_a_receipt_verifies_only_unaltered() -> None:
     receipt, entry = vector["receipt"].encode(), vector["block"].encode()
     assert 3 == notes.Proof.parse(receipt).verify(entry, log).size
     for place in range(len(receipt)):
-        altered = bytearray(receipt)
-        altered[place] ^= 0x01
-        with pytest.raises(notes.NoteInvalid):
-            notes.Proof.parse(bytes(altered)).verify(entry, log)
+        for bit in range(8):
+            altered = bytearray(receipt)
+            altered[place] ^= 1 << bit
+            with pytest.raises(notes.NoteInvalid):
+                notes.Proof.parse(bytes(altered)).verify(entry, log)
     with pytest.raises(notes.NoteInvalid, match="not in the log"):
         notes.Proof.parse(receipt).verify(entry + b"x", log)
 

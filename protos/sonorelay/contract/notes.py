@@ -29,9 +29,13 @@ def _b64(data: bytes) -> str:
 
 def _unb64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise NoteInvalid("not base64") from error
+    # One spelling only: spare bits of the last character could be altered unseen otherwise.
+    if _b64(raw) != text:
+        raise NoteInvalid("not canonical base64")
+    return raw
 
 
 def key_id(name: str, key_type: int, public_key: bytes) -> bytes:
