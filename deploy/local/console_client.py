@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 Item = dict[str, Any]
-"""A worklist item as the API gives it (cloud/items.py: WorkItem)."""
+"""A worklist item as the API gives it (/api/openapi.json: WorkItem)."""
 
-FINAL_STATES = frozenset({"result", "refused", "held", "missing"})
+READ = frozenset({"normal", "abnormal", "review", "failed"})
+"""Statuses of a capture whose analysis ended."""
+FINAL = READ | {"refused", "held", "missing"}
+"""Statuses after which nothing more comes by itself."""
 _TIMEOUT_S = 30.0
 
 
@@ -53,6 +56,11 @@ class ConsoleClient:
                     if kind == "capture":
                         yield event_id, json.loads(data)
                     kind, data = "", ""
+
+
+def steps_ms(item: Item) -> dict[str, float]:
+    """Duration of each step of the line that was timed, milliseconds, by name."""
+    return {step["name"]: step["ms"] for step in item["steps"] if step["ms"] is not None}
 
 
 class Watcher:

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from deploy.local.console_client import FINAL_STATES, ConsoleClient, Item, Watcher
+from deploy.local.console_client import FINAL, READ, ConsoleClient, Item, Watcher, steps_ms
 from deploy.local.machine import Machine, MachineFailed, Program
 
 STALL_TIMEOUT_S = 180.0
@@ -124,11 +124,11 @@ def _follow(count: int | None, results: queue.Queue[Item], check: Callable[[], N
                 raise MachineFailed(f"no result for {STALL_TIMEOUT_S:.0f} s") from None
             continue
         last = time.monotonic()
-        if item["state"] not in FINAL_STATES or seen.get(item["capture_id"]) == item["state"]:
+        if item["status"] not in FINAL or seen.get(item["capture_id"]) == item["status"]:
             continue
-        seen[item["capture_id"]] = item["state"]
+        seen[item["capture_id"]] = item["status"]
         print(line(item), flush=True)
-        if item["state"] == "result":
+        if item["status"] in READ:
             analysed += len(item["images"])
     print(f"\n{analysed} results.")
     return 0
@@ -137,8 +137,8 @@ def _follow(count: int | None, results: queue.Queue[Item], check: Callable[[], N
 def line(item: Item) -> str:
     """One line for the terminal about a finished worklist item."""
     head = f"#{item['slot']:<4} "
-    if item["state"] != "result":
-        return f"{head}{item['state']:<8} {item['reason']}"
+    if item["status"] not in READ:
+        return f"{head}{item['status']:<8} {item['reason']}"
     words = []
     for image in item["images"]:
         reading = image["reading"]
@@ -152,4 +152,4 @@ def line(item: Item) -> str:
         finding = reading["finding"] or "-"
         doubt = f"? ({', '.join(reading['abstain_reasons'])})" if reading["abstained"] else ""
         words.append(f"{reading['plane']:<8} {finding:<17} {size:<10} {doubt}".rstrip())
-    return f"{head}{'result':<8} " + "; ".join(words) + f"   {sum(item['steps_ms'].values()):.0f} ms"
+    return f"{head}{item['status']:<8} " + "; ".join(words) + f"   {sum(steps_ms(item).values()):.0f} ms"

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from deploy.local.console_client import FINAL_STATES, ConsoleClient, Item, Watcher
+from deploy.local.console_client import FINAL, READ, ConsoleClient, Item, Watcher
 from deploy.local.machine import Endpoints, Machine, MachineFailed
 from deploy.local.report import NOTICE, PICTURES, entry_of
 
@@ -117,10 +117,10 @@ class Gathering:
         with self._lock:
             self.last_change = time.monotonic()
             known = self._items.get(capture_id)
-            if item["state"] not in FINAL_STATES or (known is not None and known["state"] == item["state"]):
+            if item["status"] not in FINAL or (known is not None and known["status"] == item["status"]):
                 return
             self._items[capture_id] = item
-            if item["state"] == "result":
+            if item["status"] in READ:
                 self._fetching[capture_id] = self._pool.submit(self._fetch, item)
             count = len(self._items)
         print(f"\r{count} finished", end="", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from deploy.local.console_client import Item
+from deploy.local.console_client import READ, Item, steps_ms
 
 NOTICE: Final = "research use, not for diagnosis"
 
@@ -31,14 +31,14 @@ def entry_of(capture: dict[str, Any], item: Item | None) -> dict[str, Any]:
         entry["status"] = capture["state"]
         entry["detail"] = capture["detail"]
         return entry
-    if item is None or item["state"] != "result":
+    if item is None or item["status"] not in READ:
         entry["reason"] = (item or {}).get("reason") or capture["last_error"] or "the line did not finish"
         return entry
     if duplicate:
         entry["duplicate"] = True
     images = sorted(item["images"], key=lambda image: int(image["index_in_capture"]))
-    steps_ms = {**capture["steps_ms"], **item["steps_ms"]}
-    read = [_image(image, steps_ms) for image in images]
+    timings_ms = {**capture["steps_ms"], **steps_ms(item)}
+    read = [_image(image, timings_ms) for image in images]
     if all(image["reading"] is None for image in images):
         entry["status"], entry["reason"] = "refused", images[0]["reason"]
         return entry
@@ -49,13 +49,13 @@ def entry_of(capture: dict[str, Any], item: Item | None) -> dict[str, Any]:
     return entry
 
 
-def _image(image: dict[str, Any], steps_ms: dict[str, float]) -> dict[str, Any]:
+def _image(image: dict[str, Any], timings_ms: dict[str, float]) -> dict[str, Any]:
     reading = image["reading"]
     common = {
         "type": image["image_type"],
         "type_probabilities": image["type_probabilities"],
         "ledger_index": image["ledger_index"],
-        "timings_ms": {**steps_ms, **image["timings_ms"]},
+        "timings_ms": {**timings_ms, **image["timings_ms"]},
     }
     if reading is None:
         return {**common, "reason": image["reason"]}
