@@ -1,0 +1,37 @@
+"""`make bench`: each benchmark as a ratio against a peer or a limit in one run; table and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import agent, ingest, line, outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = {
+    "latency": line.latency,
+    "throughput": line.throughput,
+    "ingest": ingest.against_orthanc,
+    "agent": agent.idle,
+}
+
+
+def main() -> int:
+    """Runs the chosen benchmarks; the exit code is 0 whether goals are met or not: the table says it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", choices=[[], *BENCHMARKS], help="default: all")
+    chosen = parser.parse_args().only or list(BENCHMARKS)
+    rows: list[outcome.Row] = []
+    for name in chosen:
+        print(f"{name} ...", flush=True)
+        with tempfile.TemporaryDirectory(prefix=f"sonorelay-bench-{name}-") as folder:
+            rows += BENCHMARKS[name](Path(folder))
+    outcome.show(rows)
+    print(f"\nsaved: {outcome.save(rows, ROOT / 'bench-results')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

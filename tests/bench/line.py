@@ -1,0 +1,105 @@
+"""The whole line against the bare models: latency of one image at a time, images per second."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+from deploy.local.console_client import READ, steps_ms
+from edge_agent.simulator.printer import Printer
+from tests.bench.models import bare_ms
+from tests.bench.outcome import Row, medians, row
+from tests.line_machine import Line, wait_for, watching
+
+LATENCY_PRINTS = 40
+THROUGHPUT_PRINTS = 120
+WARM_PRINTS = 5
+
+
+def _stills(folder: Path, count: int) -> list[Path]:
+    """Made-up brain stills as PNG of about 800x540, drawn beforehand."""
+    drawn = folder / "drawn"
+    drawn.mkdir()
+    printer = Printer(drawn, formats=("png",), seed=11, cines=False)
+    chosen: list[Path] = []
+    for printed in printer.printing():
+        path = drawn / printed.name
+        if printed.truth.type == "brain" and printed.truth.width_px == 800:
+            chosen.append(path)
+        if len(chosen) == count:
+            return chosen
+    raise AssertionError("the virtual scanner has no end")
+
+
+def _hand_over(still: Path, prints: Path) -> float:
+    """Moves a whole file into the watched folder; returns the monotonic time at which it was complete."""
+    target = prints / still.name
+    still.rename(target)
+    return time.monotonic()
+
+
+def latency(folder: Path) -> list[Row]:
+    """File complete to result on the event stream, one image at a time, against the bare models."""
+    stills = _stills(folder, LATENCY_PRINTS + WARM_PRINTS)
+    before_ms = bare_ms(stills[-20:])
+    with Line(folder / "line") as line:
+        line.cloud()
+        line.agent()
+        with watching(line.client) as seen:
+            times_ms: list[float] = []
+            profiles: list[dict[str, float]] = []
+            for number, still in enumerate(stills):
+                known = len(seen)
+                begin = _hand_over(still, line.prints)
+                wait_for(
+                    lambda known=known: any(i["status"] in READ for _, i in seen[known:]), "a result", line
+                )
+                arrived, item = next((t, i) for t, i in seen[known:] if i["status"] in READ)
+                if number >= WARM_PRINTS:
+                    times_ms.append(1000 * (arrived - begin))
+                    profiles.append({**steps_ms(item), "everything between": 0.0})
+                    profiles[-1]["everything between"] = times_ms[-1] - sum(profiles[-1].values())
+                # The line is to be idle before the next print: receipts checked, tiles written.
+                time.sleep(0.5)
+    drawn_again = folder / "again"
+    drawn_again.mkdir()
+    after_ms = bare_ms(_stills(drawn_again, 20))
+    models_ms = (before_ms + after_ms) / 2
+    ours_ms = statistics.median(times_ms)
+    return [
+        row(
+            "print to result, one at a time / models", ours_ms, models_ms, "ms", ours_ms / models_ms, "<=", 2.0,
+            profile=medians(profiles),
+            notes=f"p95 {statistics.quantiles(times_ms, n=20)[-1]:.0f} ms; bare models {before_ms:.1f} ms before,"
+            f" {after_ms:.1f} ms after",
+        )
+    ]  # fmt: skip
+
+
+def throughput(folder: Path) -> list[Row]:
+    """Images per second through the whole line, all printed at once, against the bare models in a loop."""
+    stills = _stills(folder, THROUGHPUT_PRINTS + WARM_PRINTS)
+    models_per_s = 1000 / bare_ms(stills[:40])
+    with Line(folder / "line") as line:
+        line.cloud()
+        line.agent()
+        for still in stills[:WARM_PRINTS]:
+            _hand_over(still, line.prints)
+        line.finals(WARM_PRINTS)
+        with watching(line.client) as seen:
+
+            def finished() -> set[str]:
+                return {item["capture_id"] for _, item in list(seen) if item["status"] in READ}
+
+            wait_for(lambda: len(finished()) == WARM_PRINTS, "the warm-up", line)
+            begin = min(_hand_over(still, line.prints) for still in stills[WARM_PRINTS:])
+            wait_for(lambda: len(finished()) == len(stills), "every result", line, timeout_s=300)
+            last = max(arrived for arrived, item in seen if item["status"] in READ)
+    ours_per_s = THROUGHPUT_PRINTS / (last - begin)
+    return [
+        row(
+            "images/s, whole line / bare models", ours_per_s, models_per_s, "images/s", ours_per_s / models_per_s,
+            ">=", 0.6, notes=f"{THROUGHPUT_PRINTS} prints of 800x540 at once, agent and cloud on the same cores",
+        )
+    ]  # fmt: skip

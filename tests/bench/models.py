@@ -1,0 +1,66 @@
+"""The limit that the line is measured against: the bare models on the same images, nothing around them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from cloud.infer import preprocess
+
+ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY = ROOT / "model_repository"
+THREADS = 2
+
+Feeds = dict[str, dict[str, NDArray[np.float32]]]
+"""Input tensors by model."""
+
+
+def sessions() -> dict[str, ort.InferenceSession]:
+    """ONNX Runtime's own sessions of the newest version of each model, two threads."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    options.inter_op_num_threads = 1
+    found = {}
+    for name in ("fetal_head_seg", "fetal_plane_cls", "fetal_brain_cls"):
+        newest = max((REPOSITORY / name).glob("*/model.onnx"), key=lambda path: int(path.parent.name))
+        found[name] = ort.InferenceSession(newest, options, providers=["CPUExecutionProvider"])
+    return found
+
+
+def feeds(still: Path) -> Feeds:
+    """The tensors that a still's reading needs, prepared beforehand."""
+    pixels = cv2.imread(str(still), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    gray = preprocess.as_gray(pixels.astype(np.uint8, copy=False))
+    canvas, _ = preprocess.letterbox(gray, (256, 256))
+    side = min(gray.shape)
+    crop = preprocess.enhance(preprocess.cut_crop(gray, preprocess.CropBox(x0=0, y0=0, size_px=side)))
+    return {
+        "fetal_head_seg": {"image": canvas[None, None].astype(np.float32)},
+        "fetal_plane_cls": {"image": preprocess.plane_input(gray)[None].astype(np.float32)},
+        "fetal_brain_cls": {"crop": (crop[None, None] / 255).astype(np.float32)},
+    }
+
+
+def bare_ms(stills: Sequence[Path], rounds: int = 3) -> float:
+    """Median milliseconds that the three models take for one still, one after the other."""
+    loaded = sessions()
+    prepared = [feeds(still) for still in stills]
+    for warm in prepared[:3]:
+        for name, session in loaded.items():
+            session.run(None, warm[name])
+    times_ms = []
+    for _ in range(rounds):
+        for one in prepared:
+            begin = time.perf_counter()
+            for name, session in loaded.items():
+                session.run(None, one[name])
+            times_ms.append(1000 * (time.perf_counter() - begin))
+    return statistics.median(times_ms)
