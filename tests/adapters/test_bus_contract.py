@@ -1,4 +1,4 @@
-"""Contract of the bus: whoever subscribes looks at once and is woken after each publish; none is waited for."""
+"""Contract of the bus: whoever subscribes looks at once and is woken after each publish."""
 
 from __future__ import annotations
 

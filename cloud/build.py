@@ -1,0 +1,236 @@
+"""Puts the cloud server together: the only file that picks implementations."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from cloud.config import Config
+from cloud.console.api.app import create_app
+from cloud.console.api.services import ConsoleServices
+from cloud.db import Database, Tx, migrate
+from cloud.db.job_table import JobTable
+from cloud.db.sqlite import SqliteDatabase
+from cloud.db.tables import job
+from cloud.db.times import Clock, utc_now
+from cloud.errors import ConfigInvalid, StoreFull
+from cloud.infer import DescribingEngine
+from cloud.infer.engines.onnx import OnnxEngine
+from cloud.infer.errors import InferError
+from cloud.infer.pipeline import MODELS, Reader
+from cloud.ingest.budget import Budget
+from cloud.ingest.cache import CachedBlobStore
+from cloud.ingest.guard import Guard
+from cloud.ingest.servicer import AgentServicer, IngestServicer, LedgerServicer
+from cloud.ingest.services import Admit, BeforeStep, IngestServices
+from cloud.ingest.uploads import Uploads
+from cloud.ledger.file_log import FileLedger
+from cloud.ledger.first_start import open_or_begin
+from cloud.ledger.keys import load_key
+from cloud.ledger.publisher import publish_until
+from cloud.line import READ_JOB
+from cloud.log import Log
+from cloud.monitor.missing import MissingWatch
+from cloud.publish.hub import Hub
+from cloud.publish.timings import LateTimings
+from cloud.publish.topic import TopicBus
+from cloud.server import Parts, Server
+from cloud.store.disk import DiskBlobStore
+from cloud.work.results import ResultLedger, end_leases
+from cloud.work.worker import InferenceWorker, WorkServices
+from sonorelay.contract.notes import Signer
+
+_FRAGMENTS_MAX_BYTES: Final = 64 * 1024 * 1024
+_FULL_AFTER_S: Final = 30.0
+_QUEUE_LOOK_S: Final = 1.0
+
+
+def no_step(_number: int, _name: str) -> None:
+    """The hook before steps that does nothing."""
+
+
+def build_server(
+    config: Config,
+    log: Log,
+    *,
+    before_step: BeforeStep = no_step,
+    clock: Clock = utc_now,
+) -> Server:
+    """A server that is ready to start. Nothing is opened or created before it starts.
+
+    `before_step` is called with number and name just before each of the steps 8 to 12.
+    """
+
+    async def open_parts(draining: asyncio.Event) -> Parts:
+        return await _open(config, log, before_step, clock, draining)
+
+    return Server(config, log, open_parts)
+
+
+def installed_version() -> str:
+    """Version of the program; "0" where it is run without being installed."""
+    try:
+        return version("sonorelay")
+    except PackageNotFoundError:
+        return "0"
+
+
+def default_model_repository() -> Path:
+    """The models that come with the program: beside the packages of a checkout, or inside the package."""
+    inside = Path(__file__).parent / "model_repository"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "model_repository"
+
+
+async def open_engine(config: Config) -> OnnxEngine:
+    """The engine with its models loaded. Raises ConfigInvalid where one that reading needs is not there."""
+    repository = config.model_repository or default_model_repository()
+    hint = f"look at model_repository ({repository}), or set inference = false"
+    if not repository.is_dir():
+        raise ConfigInvalid(f"there is no model repository; {hint}")
+    engine = OnnxEngine(repository, config.inference_threads)
+    try:
+        await engine.start()
+    except InferError as exc:
+        raise ConfigInvalid(f"{exc}; {hint}") from exc
+    absent = [model for model in MODELS if not await engine.ready(model)]
+    if absent:
+        await engine.close()
+        raise ConfigInvalid(f"no model {', '.join(absent)}; {hint}")
+    return engine
+
+
+async def _open(
+    config: Config, log: Log, before_step: BeforeStep, clock: Clock, draining: asyncio.Event
+) -> Parts:
+    """Opens everything, in the order in which one thing needs the other."""
+    data = config.data_dir
+    engine = await open_engine(config) if config.inference else None
+    database_file = data / "state.db"
+    await asyncio.to_thread(migrate.upgrade, database_file)
+    database = SqliteDatabase(database_file)
+    disk = DiskBlobStore(data / "blobs", config.free_min_bytes)
+    key_file = data / "keys" / "log.key"
+    ledger_dir = data / "ledger"
+    ledger = await open_or_begin(ledger_dir, database, config.site, key_file)
+    store = CachedBlobStore(disk, config.cache_bytes)
+    bus = TopicBus()
+    hub = Hub(database, bus)
+    services = IngestServices(
+        database=database,
+        store=store,
+        ledger=ledger,
+        jobs=JobTable(clock),
+        bus=bus,
+        uploads=Uploads(database, store, config.open_uploads_max),
+        budget=Budget(_FRAGMENTS_MAX_BYTES),
+        admit=admission(config, database),
+        late_timings=LateTimings(),
+        draining=draining,
+        clock=clock,
+        stopwatch=time.perf_counter,
+        before_step=before_step,
+        log=log,
+        missing_after_s=config.missing_after_s,
+    )
+    loops = [MissingWatch(database, bus, clock, log).run]
+    if engine is not None:
+        await database.write(lambda tx: end_leases(tx, READ_JOB, clock()))
+        signer = Signer(config.site, load_key(key_file))
+        loops.append(_worker(config, services, engine, signer).run)
+    return Parts(
+        guard=Guard(log, draining, lambda: uuid.uuid4().hex),
+        ingest=IngestServicer(services),
+        ledger=LedgerServicer(ledger),
+        agent=AgentServicer(services, hub),
+        app=create_app(_console(config, database, hub, store, ledger, engine, clock)),
+        loops=tuple(loops),
+        publish_until=lambda stop: publish_until(stop, ledger),
+        hub=hub,
+        log_verifier_key=str(ledger.verifier),
+        close=_closing(engine, disk, database),
+    )
+
+
+def _worker(
+    config: Config, services: IngestServices, engine: DescribingEngine, signer: Signer
+) -> InferenceWorker:
+    """The inference worker, on what ingest works on."""
+    work = WorkServices(
+        database=services.database,
+        jobs=services.jobs,
+        store=services.store,
+        log_of_results=ResultLedger(ledger=services.ledger, signer=signer),
+        reader=Reader(engine),
+        bus=services.bus,
+        late_timings=services.late_timings,
+        clock=services.clock,
+        stopwatch=services.stopwatch,
+        before_step=services.before_step,
+        log=services.log,
+    )
+    return InferenceWorker(work, overlap=config.inference_overlap)
+
+
+def _console(
+    config: Config,
+    database: Database,
+    hub: Hub,
+    store: CachedBlobStore,
+    ledger: FileLedger,
+    engine: DescribingEngine | None,
+    clock: Clock,
+) -> ConsoleServices:
+    return ConsoleServices(
+        database=database,
+        hub=hub,
+        store=store,
+        ledger=ledger,
+        ledger_dir=config.data_dir / "ledger",
+        engine=engine,
+        clock=clock,
+        version=installed_version(),
+        allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
+    )
+
+
+def _closing(
+    engine: OnnxEngine | None, disk: DiskBlobStore, database: SqliteDatabase
+) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        if engine is not None:
+            await engine.close()
+        await asyncio.to_thread(disk.close)
+        await asyncio.to_thread(database.close)
+
+    return close
+
+
+def admission(config: Config, database: Database, stopwatch: Callable[[], float] = time.monotonic) -> Admit:
+    """Refuses uploads while the disk or the queue is full; looks at the queue at most once a second."""
+    looked_s = -_QUEUE_LOOK_S
+    queue_is_full = False
+
+    def waits_too_many(tx: Tx) -> bool:
+        waiting = sa.select(sa.func.count()).select_from(job).where(job.c.state == "queued")
+        return bool(tx.execute(waiting).scalar_one() > config.queue_max)
+
+    async def admit(size_bytes: int) -> None:
+        nonlocal looked_s, queue_is_full
+        free_bytes = shutil.disk_usage(config.data_dir).free
+        if free_bytes - size_bytes < config.free_min_bytes:
+            raise StoreFull("the disk is over its watermark", _FULL_AFTER_S)
+        if stopwatch() - looked_s >= _QUEUE_LOOK_S:
+            looked_s = stopwatch()
+            queue_is_full = await database.read(waits_too_many)
+        if queue_is_full:
+            raise StoreFull("too many images wait to be read", _FULL_AFTER_S)
+
+    return admit

@@ -1,0 +1,154 @@
+"""Settings of the cloud server: one frozen value, read from a TOML file and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from cloud.errors import ConfigInvalid
+
+_GIB: Final = 1024**3
+_MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting. A TOML file has the same names at its top level; an unknown name is an error."""
+
+    data_dir: Path = Path("sonorelay-cloud")
+    """Folder of everything that the server keeps: database, blobs, ledger, keys. One server per folder."""
+    grpc_address: str = "127.0.0.1:50551"
+    """Where agents call, host:port; port 0 takes a free one. Not loopback only with certificates."""
+    http_address: str = "127.0.0.1:8080"
+    """Where browsers call, host:port; port 0 takes a free one. Not loopback only with certificates."""
+    tls_certificate_file: Path | None = None
+    """The server's certificate chain, PEM. With it agents, and browsers from outside, must speak TLS."""
+    tls_key_file: Path | None = None
+    """Private key of that certificate, PEM."""
+    tls_client_ca_file: Path | None = None
+    """Authority that signs the clients' certificates, PEM: only its clients get in."""
+    site: str = "sonorelay.local/log"
+    """Name of the site's log, as its checkpoints bear it: origin, no spaces, no plus sign. Never changes."""
+    model_repository: Path | None = None
+    """Folder of the models in Triton's layout; not set: the one that comes with the program."""
+    inference: bool = True
+    """False: images are taken and kept, none is read; their jobs wait."""
+    inference_threads: int = 2
+    """Threads that run models, and the most that one run uses, at least 1."""
+    inference_overlap: int = 2
+    """Images read at the same time, at least 1: one is prepared while another is in the models."""
+    missing_after_s: float = 60.0
+    """A capture that was announced counts as missing after this many seconds without its images."""
+    free_min_bytes: int = 2 * _GIB
+    """Uploads are refused while the disk has less free than this, bytes."""
+    queue_max: int = 20_000
+    """Uploads are refused while more images than this wait to be read."""
+    cache_bytes: int = 128 * _MIB
+    """Memory for shards that have just come, so that they are not read back from disk, bytes."""
+    open_uploads_max: int = 4096
+    """Uploads whose state is kept in memory; others are read from the database when they go on."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, besides the loopback ones, under which browsers may ask for the console."""
+
+    def check(self) -> Self:
+        """This value, if it can be used. Raises ConfigInvalid with what to do."""
+        for name in ("inference_threads", "inference_overlap", "queue_max", "open_uploads_max"):
+            if getattr(self, name) < 1:
+                raise ConfigInvalid(f"{name} must be at least 1")
+        for name in ("missing_after_s", "free_min_bytes", "cache_bytes"):
+            if getattr(self, name) < 0:
+                raise ConfigInvalid(f"{name} must not be negative")
+        if not self.site or any(c.isspace() or c == "+" for c in self.site):
+            raise ConfigInvalid("site must be a name without spaces and plus signs")
+        self._check_tls()
+        for name in ("grpc_address", "http_address"):
+            host, _ = split_address(name, getattr(self, name))
+            if not is_loopback(host) and not self.tls:
+                raise ConfigInvalid(
+                    f"{name}: {host} can be reached from outside this machine; set tls_certificate_file, "
+                    "tls_key_file and tls_client_ca_file, or use 127.0.0.1"
+                )
+        return self
+
+    @property
+    def tls(self) -> bool:
+        """Whether certificates are configured."""
+        return self.tls_certificate_file is not None
+
+    def _check_tls(self) -> None:
+        names = ("tls_certificate_file", "tls_key_file", "tls_client_ca_file")
+        files = {name: getattr(self, name) for name in names}
+        if any(files.values()) and not all(files.values()):
+            raise ConfigInvalid(f"set all of {', '.join(names)}, or none")
+        for name, path in files.items():
+            if path is not None and not os.access(path, os.R_OK):
+                raise ConfigInvalid(f"{name}: {path} cannot be read")
+
+
+def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
+    """Settings of a TOML file (None: only defaults) with `overrides` (from the command line) on top.
+
+    Paths in the file are relative to the file. Raises ConfigInvalid for a file that cannot be read, an
+    unknown name, a value of the wrong type, or a value that cannot be used.
+    """
+    values = _from_file(path) if path else {}
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Config(**values).check()
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except OSError as exc:
+        raise ConfigInvalid(f"{path}: cannot be read ({exc.strerror})") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigInvalid(f"{path}: not TOML: {exc}") from exc
+    types = {field.name: str(field.type) for field in dataclasses.fields(Config)}
+    unknown = sorted(set(raw) - set(types))
+    if unknown:
+        raise ConfigInvalid(f"{path}: unknown setting {', '.join(unknown)}; known are {', '.join(types)}")
+    return {name: _value(path, name, types[name], value) for name, value in raw.items()}
+
+
+def _value(path: Path, name: str, type_name: str, value: object) -> object:
+    """A TOML value as the setting's type."""
+    if type_name.startswith("Path") and isinstance(value, str):
+        return path.parent / value
+    if type_name == "tuple[str, ...]" and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    expected: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+    }
+    # In Python a bool is an int; in a settings file it is a mistake.
+    is_mistaken_bool = isinstance(value, bool) and type_name != "bool"
+    if type_name in expected and isinstance(value, expected[type_name]) and not is_mistaken_bool:
+        return value
+    raise ConfigInvalid(f"{path}: {name} must be of type {type_name}")
+
+
+def split_address(name: str, address: str) -> tuple[str, int]:
+    """Host (without brackets) and port of `host:port`. Raises ConfigInvalid that names the setting."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ConfigInvalid(f"{name}: {address!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`; a name other than localhost counts as not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,56 @@
+"""Part of steps 2, 7 and 10: the capture's row, which is its slot on the console."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+from cloud.db import Tx
+from cloud.errors import CallRefused
+from cloud.ingest import statements
+from cloud.items import CaptureState
+from sonorelay.contract.reasons import WireReason
+
+
+def find(tx: Tx, capture_id: str, device_id: str) -> Row[Any] | None:
+    """The capture's row, None before its first word; refuses another device's as REQUEST_ID_REUSED."""
+    row = tx.execute(statements.find_capture(), {"capture": capture_id}).one_or_none()
+    if row is not None and row.device_id != device_id:
+        raise CallRefused(WireReason.REQUEST_ID_REUSED, "this capture_id belongs to another device")
+    return row
+
+
+def insert(
+    tx: Tx,
+    *,
+    capture_id: str,
+    device_id: str,
+    now: datetime,
+    missing_after_s: float,
+    state: CaptureState = CaptureState.INCOMING,
+    **values: Any,
+) -> int:
+    """Gives the capture its slot; `values` are further columns where they are known already."""
+    row = {
+        "capture_id": capture_id,
+        "device_id": device_id,
+        "state": state.value,
+        "expected_image_count": 1,
+        "size_bytes": 0,
+        "received_time": now,
+        "notified_time": now,
+        "updated_time": now,
+        "deadline_time": now + timedelta(seconds=missing_after_s),
+        "edge_timings_ms": {},
+        "cloud_timings_ms": {},
+        **values,
+    }
+    slot: int = tx.execute(statements.insert_capture(), row).scalar_one()
+    return slot
+
+
+def change(tx: Tx, capture_id: str, now: datetime, **values: Any) -> None:
+    """Sets columns of a capture."""
+    tx.execute(statements.change_capture(), {"capture": capture_id, "updated_time": now, **values})

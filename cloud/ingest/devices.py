@@ -1,0 +1,79 @@
+"""Part of steps 2 and 7: devices. The key of a device's first word is the only one it may use ever after."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from cloud.db import Tx
+from cloud.db.tables import device
+from cloud.errors import CallRefused
+from cloud.ingest import statements
+from sonorelay.contract.notes import NoteInvalid, Verifier
+from sonorelay.contract.reasons import WireReason
+
+_DEVICE_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def check_device_id(device_id: str) -> None:
+    """Refuses what is no device number as MANIFEST_INVALID."""
+    if not _DEVICE_ID.fullmatch(device_id):
+        raise CallRefused(WireReason.MANIFEST_INVALID, "device_id is not of the form [a-z0-9][a-z0-9-]{0,62}")
+
+
+def check_uuid(field: str, value: str) -> None:
+    """Refuses what is no lower-case UUID as MANIFEST_INVALID."""
+    if not _UUID.fullmatch(value):
+        raise CallRefused(WireReason.MANIFEST_INVALID, f"{field} is not a lower-case UUID")
+
+
+def parse_verifier(device_id: str, verifier_key: str) -> Verifier:
+    """The device's key; refuses one that cannot be read or bears another name as DEVICE_UNKNOWN."""
+    try:
+        verifier = Verifier.parse(verifier_key)
+    except NoteInvalid as exc:
+        raise CallRefused(WireReason.DEVICE_UNKNOWN, f"the device's verifier key is unusable: {exc}") from exc
+    if verifier.name != device_id:
+        raise CallRefused(WireReason.DEVICE_UNKNOWN, "the verifier key bears another name than the device")
+    return verifier
+
+
+def pin_device(tx: Tx, verifier: Verifier, now: datetime, sent_time: datetime | None = None) -> None:
+    """Pins a new device's key; refuses a known device with another key, or a revoked one.
+
+    `sent_time` is the device's clock, for the offset that is stored; None leaves the offset as it is.
+    """
+    row = tx.execute(statements.device_key(), {"device": verifier.name}).one_or_none()
+    offset_ms = None if sent_time is None else (sent_time - now).total_seconds() * 1000
+    if row is None:
+        tx.execute(
+            sa.insert(device).values(
+                device_id=verifier.name,
+                verifier_key=str(verifier),
+                first_seen_time=now,
+                last_seen_time=now,
+                clock_offset_ms=offset_ms or 0.0,
+                revoked=False,
+            )
+        )
+        return
+    if row.revoked:
+        raise CallRefused(WireReason.DEVICE_REVOKED, "this device was revoked")
+    if row.verifier_key != str(verifier):
+        raise CallRefused(WireReason.DEVICE_UNKNOWN, "this device is known by another key")
+    if offset_ms is not None:
+        seen = {"device": verifier.name, "last_seen_time": now, "clock_offset_ms": offset_ms}
+        tx.execute(statements.see_device(), seen)
+
+
+def check_known(tx: Tx, device_id: str) -> None:
+    """Refuses a device that never gave its first word, or was revoked."""
+    row = tx.execute(statements.device_key(), {"device": device_id}).one_or_none()
+    if row is None:
+        raise CallRefused(WireReason.DEVICE_UNKNOWN, "this device is not known here")
+    if row.revoked:
+        raise CallRefused(WireReason.DEVICE_REVOKED, "this device was revoked")

@@ -1,0 +1,1 @@
+"""Watches over the line: captures that were announced and did not come."""

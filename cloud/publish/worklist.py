@@ -1,0 +1,182 @@
+"""Part of step 12: the worklist as the console reads it: captures, their images and their results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+
+from cloud.db import Tx
+from cloud.db.tables import capture, image, part, result
+from cloud.items import CaptureState, ImageState, WorkImage, WorkItem
+from sonorelay.contract.digest import DIGEST_SIZE_BYTES, trace_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSource:
+    """Where the bytes of one image and its pictures lie."""
+
+    image_id: str
+    """UUID of the image."""
+    capture_id: str
+    """UUID of its capture."""
+    media_type: str
+    """Media type of the stored bytes: image/png or application/dicom."""
+    sha256: bytes
+    """SHA-256 of the stored bytes, 32 bytes."""
+    start_bytes: int
+    """First byte of the image inside its part's sub-file."""
+    size_bytes: int
+    """Length, bytes."""
+    shard_digests: tuple[bytes, ...]
+    """SHA-256 of each shard of the part, in order."""
+    shard_size_bytes: int
+    """Length of every shard but the last, bytes."""
+    mm_per_pixel: float | None
+    """Scale, millimetres per pixel, where known."""
+    scale_source: str | None
+    """Where the scale comes from; None where it is not known."""
+    reading: dict[str, Any] | None
+    """The reading's JSON; None where there is no result, or a failed one."""
+    pictures: Mapping[str, str]
+    """Pictures of the result: name to hex SHA-256 in the blob store; empty without a result."""
+
+
+def read_item(tx: Tx, capture_id: str) -> WorkItem | None:
+    """One capture as it is now; None where there is none of this id."""
+    items = _items(tx, sa.select(capture).where(capture.c.capture_id == capture_id))
+    return items[0] if items else None
+
+
+def read_items(
+    tx: Tx, *, limit: int, before_slot: int | None = None, states: Collection[CaptureState] | None = None
+) -> list[WorkItem]:
+    """Up to `limit` captures, newest slot first; those before `before_slot` and in `states` where given."""
+    rows = sa.select(capture).order_by(capture.c.slot.desc()).limit(limit)
+    if before_slot is not None:
+        rows = rows.where(capture.c.slot < before_slot)
+    if states:
+        rows = rows.where(capture.c.state.in_([state.value for state in states]))
+    return _items(tx, rows)
+
+
+def count_by_state(tx: Tx) -> dict[str, int]:
+    """How many captures stand in each state; every state is named."""
+    counted = tx.execute(sa.select(capture.c.state, sa.func.count()).group_by(capture.c.state))
+    counts = {row[0]: int(row[1]) for row in counted}
+    return {state.value: counts.get(state.value, 0) for state in CaptureState}
+
+
+def read_image(tx: Tx, image_id: str) -> ImageSource | None:
+    """Where an image's bytes and pictures lie; None where there is no such image."""
+    row = tx.execute(
+        sa.select(
+            image,
+            part.c.shard_sha256,
+            part.c.shard_size_bytes,
+            result.c.reading,
+            result.c.pictures,
+        )
+        .join(part, (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index))
+        .outerjoin(result, result.c.image_id == image.c.image_id)
+        .where(image.c.image_id == image_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    return ImageSource(
+        image_id=row.image_id,
+        capture_id=row.capture_id,
+        media_type=row.media_type,
+        sha256=row.sha256,
+        start_bytes=row.start_bytes,
+        size_bytes=row.size_bytes,
+        shard_digests=split_digests(row.shard_sha256),
+        shard_size_bytes=row.shard_size_bytes,
+        mm_per_pixel=row.mm_per_pixel,
+        scale_source=row.scale_source,
+        reading=row.reading,
+        pictures=row.pictures or {},
+    )
+
+
+def split_digests(joined: bytes) -> tuple[bytes, ...]:
+    """Digests of 32 bytes each, as they lie one after the other in a column."""
+    size = DIGEST_SIZE_BYTES
+    return tuple(joined[start : start + size] for start in range(0, len(joined), size))
+
+
+def _items(tx: Tx, captures: sa.Select[Any]) -> list[WorkItem]:
+    rows = tx.execute(captures).all()
+    images = _images(tx, [row.capture_id for row in rows])
+    return [_item(row, images.get(row.capture_id, ())) for row in rows]
+
+
+def _images(tx: Tx, capture_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """Rows of the captures' images with their part's index in the ledger and their result."""
+    if not capture_ids:
+        return {}
+    rows = tx.execute(
+        sa.select(
+            image,
+            part.c.ledger_index,
+            result.c.ok,
+            result.c.reason,
+            result.c.reading,
+            result.c.ledger_index.label("result_ledger_index"),
+            result.c.timings_ms,
+        )
+        .join(part, (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index))
+        .outerjoin(result, result.c.image_id == image.c.image_id)
+        .where(image.c.capture_id.in_(capture_ids))
+        .order_by(image.c.capture_id, image.c.index_in_capture, image.c.part_index)
+    )
+    by_capture: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        by_capture.setdefault(row.capture_id, []).append(row)
+    return by_capture
+
+
+def _item(row: Row[Any], images: Sequence[Row[Any]]) -> WorkItem:
+    return WorkItem(
+        capture_id=row.capture_id,
+        trace_id=trace_id(row.capture_id),
+        slot=row.slot,
+        device_id=row.device_id,
+        state=CaptureState(row.state),
+        reason=row.reason,
+        expected_image_count=row.expected_image_count,
+        size_bytes=row.size_bytes,
+        received_time=row.received_time,
+        notified_time=row.notified_time,
+        updated_time=row.updated_time,
+        steps_ms={**row.edge_timings_ms, **row.cloud_timings_ms},
+        images=tuple(_work_image(each) for each in images),
+    )
+
+
+def _work_image(row: Row[Any]) -> WorkImage:
+    state = ImageState.ANALYSING
+    if row.ok is not None:
+        state = ImageState.RESULT if row.ok else ImageState.FAILED
+    return WorkImage(
+        image_id=row.image_id,
+        part_index=row.part_index,
+        index_in_capture=row.index_in_capture,
+        image_type=row.image_type,
+        type_probabilities=row.type_probabilities,
+        width_px=row.width_px,
+        height_px=row.height_px,
+        frame_count=row.frame_count,
+        mm_per_pixel=row.mm_per_pixel,
+        source_format=row.source_format,
+        sha256=row.sha256.hex(),
+        state=state,
+        reason=row.reason,
+        reading=row.reading,
+        ledger_index=row.ledger_index,
+        result_ledger_index=row.result_ledger_index,
+        timings_ms=row.timings_ms or {},
+    )
