@@ -1,0 +1,69 @@
+"""Step 13 of 13: console. Puts the API and the page together."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from cloud.console.api import captures, facts, ledger_files, pictures
+from cloud.console.api.guard import Guard
+from cloud.console.api.page import STATIC_DIR, mount_page
+from cloud.console.api.services import ConsoleServices
+from cloud.errors import RetryLater
+
+API_VERSION: Final = "1"
+_DESCRIPTION: Final = "Worklist, pictures and results of the line. Research use, not for diagnosis."
+
+
+def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> FastAPI:
+    """The console: API under /api, ledger files under /ledger, the page elsewhere.
+
+    It answers only for loopback host names and `services.allowed_hosts`. Without a built page it says how to
+    build one; the API works all the same.
+    """
+    app = _described_api()
+    app.state.services = services
+    app.state.started_time = services.clock()
+    app.include_router(ledger_files.router())
+    mount_page(app, static_dir)
+    app.add_exception_handler(RetryLater, _come_again)
+    app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
+    return app
+
+
+async def _come_again(request: Request, exc: Exception) -> Response:
+    """503 with Retry-After: the database or the store is busy, full or closing; nothing was done."""
+    after_s = math.ceil(exc.after_s) if isinstance(exc, RetryLater) else 1
+    answer = {"detail": "The server is busy; try again."}
+    return JSONResponse(answer, status_code=503, headers={"Retry-After": str(max(1, after_s))})
+
+
+def openapi_document() -> dict[str, Any]:
+    """The API's description, OpenAPI 3.1: what the page's types are generated from."""
+    return _described_api().openapi()
+
+
+def _described_api() -> FastAPI:
+    app = FastAPI(
+        title="SonoRelay console",
+        version=API_VERSION,
+        description=_DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.include_router(captures.router())
+    app.include_router(pictures.router())
+    app.include_router(facts.router())
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: short, stable names in the generated client."""
+    return route.name

@@ -1,0 +1,25 @@
+// The API's types come from openapi.json: a wrong name or type here is a build error.
+import createClient from 'openapi-fetch';
+
+import type { components, paths } from './schema';
+
+type Schemas = components['schemas'];
+export type WorkItem = Schemas['WorkItem'];
+export type WorkImage = Schemas['WorkImage'];
+export type Reading = Schemas['Reading'];
+export type Status = Schemas['Status'];
+export type StepTime = Schemas['StepTime'];
+export type Reasons = Schemas['Reasons'];
+export type Sentence = Schemas['Sentence'];
+export type Picture = Schemas['Picture'];
+
+export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
+
+export const pictureUrl = (image: WorkImage, picture: Picture): string =>
+  `/api/images/${image.image_id}/${picture}.png`;
+
+export const partReceiptUrl = (item: WorkItem, image: WorkImage): string =>
+  `/api/captures/${item.capture_id}/receipts/${image.part_index}.txt`;
+
+export const resultReceiptUrl = (item: WorkItem, image: WorkImage): string =>
+  `/api/captures/${item.capture_id}/results/${image.image_id}.txt`;

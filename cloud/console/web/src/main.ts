@@ -1,0 +1,15 @@
+import '@fontsource-variable/inter/wght.css';
+import 'element-plus/theme-chalk/dark/css-vars.css';
+import './style.css';
+
+import { createApp } from 'vue';
+
+import App from './App.vue';
+import { i18n } from './i18n';
+import { connect } from './live';
+import { loadReasons } from './reasons';
+import { router } from './router';
+
+createApp(App).use(router).use(i18n).mount('#app');
+connect();
+void loadReasons();

@@ -1,0 +1,22 @@
+// Reason codes in words. The server owns the sentences; they are fetched once, in both languages.
+import { shallowRef } from 'vue';
+
+import { api, type Reasons, type Sentence } from './api/client';
+
+const RETRY_MS = 2000;
+const reasons = shallowRef<Reasons>();
+
+export async function loadReasons(): Promise<void> {
+  try {
+    const { data } = await api.GET('/api/reasons');
+    reasons.value = data;
+  } catch {
+    // The server is away; the code itself is shown until it is back.
+    setTimeout(() => void loadReasons(), RETRY_MS);
+  }
+}
+
+/** The sentence for an edge or abstention code; undefined while it is not known. */
+export function sentenceOf(code: string): Sentence | undefined {
+  return reasons.value?.edge[code]?.text ?? reasons.value?.abstain[code];
+}

@@ -1,0 +1,19 @@
+// Names of what models and the edge say; a name that the page does not know yet is shown as it is.
+import { computed, type ComputedRef } from 'vue';
+import { useI18n } from 'vue-i18n';
+
+import type { Language } from './i18n';
+import en from './i18n/en';
+
+type Translate = (key: string) => string;
+
+export const findingName = (t: Translate, finding: string): string =>
+  finding in en.finding ? t(`finding.${finding}`) : finding;
+
+export const planeName = (t: Translate, plane: string): string =>
+  plane in en.plane ? t(`plane.${plane}`) : plane;
+
+export function useLanguage(): ComputedRef<Language> {
+  const { locale } = useI18n();
+  return computed(() => (locale.value === 'zh' ? 'zh' : 'en'));
+}

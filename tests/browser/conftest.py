@@ -1,0 +1,85 @@
+"""Debian's Chromium on the console's page: no download. Any error in the browser fails the test.
+
+The fixtures end the browser's event loop with each module: the plugin's own keep one running for the whole
+session, and then no asyncio test could start its loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from cloud.console.api.page import STATIC_DIR
+from tests.cloud.console.running import RunningConsole
+
+PATIENCE_MS = 20_000
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--font-render-hinting=none", "--force-color-profile=srgb"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser(program: Callable[[str, str], str]) -> Iterator[Browser]:
+    """Chromium without a window."""
+    chromium = program("chromium", "chromium")
+    if not (STATIC_DIR / "index.html").is_file():
+        pytest.fail("the page has not been built: run make setup")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[RunningConsole]:
+    """The console with the built page over an empty world."""
+    running = RunningConsole(tmp_path)
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What went wrong in the browser; a test that breaks something on purpose takes it out again."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, console: RunningConsole, problems: list[str]) -> Iterator[Page]:
+    """A page at 1280 x 800, English. Console errors, policy violations, failed or foreign requests fail."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800},
+        locale="en-GB",
+        timezone_id="Asia/Shanghai",
+        color_scheme="dark",
+        reduced_motion="reduce",
+        service_workers="block",
+        base_url=console.url,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+    opened.on(
+        "console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None
+    )
+    opened.on("request", lambda asked: _local(asked.url, console, problems))
+    yield opened
+    context.close()
+    assert [] == problems
+
+
+def _said(message: ConsoleMessage, problems: list[str]) -> None:
+    if message.type in ("error", "warning"):
+        problems.append(message.text)
+
+
+def _local(url: str, console: RunningConsole, problems: list[str]) -> None:
+    if not url.startswith((console.url, "data:", "blob:")):
+        problems.append(f"a request left this machine: {url}")
