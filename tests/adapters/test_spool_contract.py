@@ -49,7 +49,11 @@ def test_what_was_kept_is_there_for_another_process(open_spool: OpenSpool) -> No
     capture_id = first.keep(copy)
     second = open_spool()
     capture = second.get_known(capture_id)
-    assert (capture.state, capture.source_name, capture.sha256) == (CaptureState.CAPTURED, "näme.png", copy.sha256)
+    assert (capture.state, capture.source_name, capture.sha256) == (
+        CaptureState.CAPTURED,
+        "näme.png",
+        copy.sha256,
+    )
     assert (second.folders.raw / capture_id).read_bytes() == b"bytes"
     assert not copy.copy_path.exists()
     assert capture.notify_due

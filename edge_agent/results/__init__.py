@@ -1,0 +1,1 @@
+"""Results coming back from the cloud. Research use, not for diagnosis."""
