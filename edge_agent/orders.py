@@ -63,6 +63,8 @@ class _Progress:
 def send(config: Config, order: SendOrder, out: TextIO) -> int:
     """Carries an order out and returns the exit code. Raises OrderInvalid, ConfigInvalid, OSError."""
     batch_order = batch.resolve(path=order.path, label=order.label, labels=config.labels, scale=order.scale)
+    if batch_order.note:
+        out.write(f"{batch_order.note}\n")
     progress = _Progress(out)
     folders = build.folders_of(config)
     lock = OwnerLock(folders.lock)

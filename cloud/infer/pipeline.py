@@ -58,7 +58,8 @@ class ReadResult:
     reading: Reading
     """What inference says."""
     pictures: Mapping[str, bytes]
-    """PNG files by name: "mask.png" always, "heatmap.png" where the reading has heat."""
+    """PNG files by name: "mask.png" always (what the head model found, also where the plane model says that
+    the still shows no head and the reading keeps none), "heatmap.png" where the reading has heat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +125,12 @@ class Reader:
         segmented = await self._segment(still, watch)
         # Not beside the head model: its threads wait for each other, so whatever takes a core from it delays
         # it.
-        (plane, _), region = await asyncio.gather(
+        (plane, _), located = await asyncio.gather(
             self._plane(still, watch), asyncio.to_thread(_locate, segmented, still, watch)
         )
-        region = _believed(region, plane)
+        region = _believed(located, plane)
         brain, mask_png = await asyncio.gather(
-            self._brain(plane, region, watch), asyncio.to_thread(_mask_png, still, region, watch)
+            self._brain(plane, region, watch), asyncio.to_thread(_mask_png, still, located, watch)
         )
         heat, pictures = None, {"mask.png": mask_png}
         if brain is not None:

@@ -94,13 +94,13 @@ class Machine:
             time.sleep(0.02)
         return Endpoints(**json.loads(ready.read_text()))
 
-    def check(self, process: Program, *, may_end: bool = False) -> bool:
+    def check(self, process: Program, *, may_end: bool = False, good: tuple[int, ...] = (0,)) -> bool:
         """Whether `process` still runs. Raises MachineFailed where it failed or may not end."""
         code = process.poll()
         if code is None:
             return True
         name = next(name for name, running in self._running if running is process)
-        if code != 0 or not may_end:
+        if code not in good or not may_end:
             raise MachineFailed(f"{name} ended with exit code {code}\n{self.tail(name)}")
         return False
 

@@ -21,6 +21,8 @@ from deploy.local.report import NOTICE, PICTURES, entry_of
 
 STALL_TIMEOUT_S = 180.0
 EXIT_FAILED, EXIT_HELD = 1, 3
+_SEND_EXITS = (0, 3)
+"""The agent's `send`: all sent; all sent but what was refused or held."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,7 +81,7 @@ def _send(machine: Machine, endpoints: Endpoints, options: argparse.Namespace) -
     if options.scale is not None:
         arguments += ["--scale", options.scale.resolve()]
     agent = machine.start("agent", "edge_agent", arguments)
-    while machine.check(agent, may_end=True):
+    while machine.check(agent, may_end=True, good=_SEND_EXITS):
         time.sleep(0.1)
     status = subprocess.run(
         [sys.executable, "-m", "edge_agent", "status", "--data", agent_data, "--json"],
@@ -123,7 +125,10 @@ class Gathering:
             if item["status"] in READ:
                 self._fetching[capture_id] = self._pool.submit(self._fetch, item)
             count = len(self._items)
-        print(f"\r{count} finished", end="", flush=True)
+        if sys.stdout.isatty():
+            print(f"\r{count} finished", end="", flush=True)
+        elif count % 50 == 0:
+            print(f"{count} finished", flush=True)
 
     def final(self) -> set[str]:
         """Capture ids that are final."""

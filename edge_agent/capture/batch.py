@@ -37,6 +37,8 @@ class BatchOrder:
     """Every file to be sent, sorted."""
     mm_per_pixel: Mapping[str, float]
     """Scale by file name, where given."""
+    note: str
+    """What the sender should know before it starts; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,16 @@ def resolve(
         path = labels[label]
     files = _files_of(path)
     scales = {} if scale is None else read_scale(scale)
+    # A table of a whole archive may be given for a few of its files; one that fits none is a mistake.
     strangers = sorted(scales.keys() - {file.name for file in files})
-    if strangers:
+    if scales and len(strangers) == len(scales):
         raise OrderInvalid(f"{scale}: not in {path}: {_named(strangers)}; correct the names")
-    return BatchOrder(label=label or path.resolve().name or INPUT_NAME, files=files, mm_per_pixel=scales)
+    return BatchOrder(
+        label=label or path.resolve().name or INPUT_NAME,
+        files=files,
+        mm_per_pixel=scales,
+        note=f"the scale also names files that are not here: {_named(strangers)}" if strangers else "",
+    )
 
 
 def _files_of(path: Path) -> tuple[Path, ...]:

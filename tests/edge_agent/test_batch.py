@@ -100,6 +100,10 @@ def test_a_scale_for_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     scale.write_text("aa.png,0.1\n")
     with pytest.raises(OrderInvalid, match=r"aa\.png"):
         resolve(path=tmp_path, label=None, labels={}, scale=scale)
+    scale.write_text("a.png,0.1\naa.png,0.1\n")
+    order = resolve(path=tmp_path, label=None, labels={}, scale=scale)
+    assert {"a.png": 0.1, "aa.png": 0.1} == order.mm_per_pixel
+    assert "aa.png" in order.note
 
 
 def status(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
