@@ -1,4 +1,4 @@
-"""Step 11 of 13: infer. How a still becomes each model's input, and a model's picture the still's again.
+"""Part of step 11: prepare. How a still becomes each model's input, and a model's picture the still's again.
 
 Training and inference both import this file, so a network never meets pixels prepared in another way than
 in training. Only numpy and OpenCV; every function is pure. Pixel coordinates are (x to the right, y down)
