@@ -18,6 +18,7 @@ from typing import Any
 from deploy.local.console_client import FINAL, ConsoleClient, Item, Watcher
 from deploy.local.machine import Endpoints, Machine, Program
 from edge_agent.simulator.printer import Printed, Printer
+from sonorelay.contract.notes import Verifier
 
 WAIT_S = 60.0
 
@@ -100,13 +101,37 @@ class Line(Machine):
         wait_for(look, f"{count} captures finished at the agent", self, timeout_s)
         return found
 
+    @property
+    def log_key(self) -> str:
+        """Verifier key of the ledger."""
+        assert self.endpoints is not None
+        return self.endpoints.log_verifier_key
+
+    def entry(self, ledger_index: int) -> bytes:
+        """The ledger's entry, out of the database."""
+        return bytes(self._one("select entry from ledger_entry where ledger_index = ?", ledger_index))
+
+    def device_key(self, device_id: str) -> Verifier:
+        """The key that the cloud pinned for a device."""
+        return Verifier.parse(self._one("select verifier_key from device where device_id = ?", device_id))
+
+    def png_bytes(self) -> bytes:
+        """A made-up still as PNG."""
+        folder = self.data / "drawn"
+        folder.mkdir(exist_ok=True)
+        (printed,) = Printer(folder, formats=("png",), seed=99, cines=False).print(1)
+        return (folder / printed.name).read_bytes()
+
+    def _one(self, query: str, value: object) -> Any:
+        with sqlite3.connect(f"file:{self.data / 'cloud' / 'state.db'}?mode=ro", uri=True) as db:
+            found = db.execute(query, [value]).fetchone()[0]
+        db.close()
+        return found
+
     def clock_offset_s(self, device_id: str) -> float:
         """Device clock minus server clock, seconds, as the server stores it."""
-        with sqlite3.connect(f"file:{self.data / 'cloud' / 'state.db'}?mode=ro", uri=True) as db:
-            query = "select clock_offset_ms from device where device_id = ?"
-            offset_ms: float = db.execute(query, [device_id]).fetchone()[0]
-        db.close()
-        return offset_ms / 1000
+        query = "select clock_offset_ms from device where device_id = ?"
+        return float(self._one(query, device_id)) / 1000
 
     def state(self) -> Held:
         """What the cloud's database holds."""
