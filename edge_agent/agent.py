@@ -142,13 +142,24 @@ class Agent:
     def _alarm(self, problem: str) -> None:
         self._p.log.error("alarm", problem=problem, hint="The cloud takes nothing; images wait in the spool.")
 
+    def _look_at_inputs(self, told: dict[str, str]) -> None:
+        """Raises an alarm for each input whose problem is new; `told` is what was said before."""
+        for one in self._p.inputs:
+            problem = one.problem or ""
+            if problem and problem != told.get(one.name):
+                hint = "Files stay where they are and are tried again; look at disk and rights."
+                self._p.log.error("alarm", input=one.name, problem=problem, hint=hint)
+            told[one.name] = problem
+
     def _beat(self) -> None:
+        told: dict[str, str] = {}
         swept_s = self._p.monotonic_s()
         while (rang := self._bell.wait(_TICK_S)) is not None:
             if rang:
                 self._changed()
                 continue
             self._p.watcher.check_silence()
+            self._look_at_inputs(told)
             try:
                 self._write_status()
                 if self._p.monotonic_s() - swept_s > _SWEEP_S:

@@ -40,6 +40,11 @@ class CaptureInput(Protocol):
         """Short name in logs: folder, batch."""
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """Why files are not taken in at the moment, for the alarm; no names. None while all is well."""
+        ...
+
     def start(self, intake: Intake) -> None:
         """Begins to take files in, on threads of its own; returns at once."""
         ...

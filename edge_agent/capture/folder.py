@@ -107,13 +107,19 @@ class FolderInput:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._observer: BaseObserver | None = None
-        self.problem: str | None = None
+        self._scan_problem: str | None = None
+        self._take_problem: str | None = None
         """What keeps the input from working at the moment, without names; None where nothing does."""
 
     @property
     def name(self) -> str:
         """Short name in logs."""
         return INPUT_NAME
+
+    @property
+    def problem(self) -> str | None:
+        """Why files are not taken in; None while all is well."""
+        return self._scan_problem or self._take_problem
 
     def start(self, intake: Intake) -> None:
         """Begins to take files in; returns at once. Errors.
@@ -227,9 +233,9 @@ class FolderInput:
         """Finds what events did not tell; runs outside the lock, for a share may be slow."""
         try:
             seen = dict(self._entries())
-            self.problem = None
+            self._scan_problem = None
         except OSError as error:
-            self.problem = f"the watched folder cannot be read (errno {error.errno})"
+            self._scan_problem = f"the watched folder cannot be read (errno {error.errno})"
             seen = None
         now_s = self._clock_s()
         with self._condition:
@@ -340,7 +346,9 @@ class FolderInput:
         except FileNotFoundError:
             return
         except OSError as error:
-            self.problem = f"a kept file cannot be removed from the watched folder (errno {error.errno})"
+            self._scan_problem = (
+                f"a kept file cannot be removed from the watched folder (errno {error.errno})"
+            )
         self._settle(path, identity)
 
     def _settle(self, path: Path, identity: Identity) -> None:
@@ -352,8 +360,10 @@ class FolderInput:
         now_s = self._clock_s()
         error = done.exception()
         again_s = done.result() if error is None else now_s + _retry_s(error)
-        if error is not None:
-            self.problem = f"a file could not be taken in ({type(error).__name__}); it is tried again"
+        if error is None:
+            self._take_problem = None
+        else:
+            self._take_problem = f"a file could not be taken in ({type(error).__name__}); it is tried again"
         with self._condition:
             pending = self._pending[path]
             pending.is_taking = False

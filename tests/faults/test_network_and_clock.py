@@ -74,7 +74,7 @@ def test_a_full_disk_at_the_agent_leaves_the_print_where_it_is(tmp_path: Path) -
         line.cloud()
         agent = line.agent("--config", full)
         printed = line.print(1)
-        wait_for(lambda: "spool_full" in (line.logs / "agent.log").read_text().lower(), "the alarm", line)
+        wait_for(lambda: "SpoolFull" in (line.logs / "agent.log").read_text(), "the alarm", line)
         assert [printed[0].name] == [path.name for path in line.prints.iterdir()]
         stop(agent)
         line.agent()
