@@ -171,14 +171,20 @@ def _all(db: sqlite3.Connection, query: str) -> list[Any]:
     return [row[0] for row in db.execute(query)]
 
 
-def wait_for(condition: Any, what: str, machine: Machine | None = None, timeout_s: float = WAIT_S) -> None:
+def wait_for(
+    condition: Any,
+    what: str,
+    machine: Machine | None = None,
+    timeout_s: float = WAIT_S,
+    every_s: float = 0.05,
+) -> None:
     """Returns when `condition()` is true; fails with the programs' logs otherwise."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             logs = "" if machine is None else f"\n{machine.tail('cloud')}\n{machine.tail('agent')}"
             raise AssertionError(f"waited {timeout_s:.0f} s for {what}{logs}")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Everything that a capture needs to go on is in its row and its files; a restart 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
@@ -384,12 +385,23 @@ def _translated(error: BaseException) -> BaseException:
 
 
 def _update(capture_id: str, **values: Any) -> Move[None]:
+    statement = _update_of(tuple(values))
+
     def move(tx: sa.Connection) -> None:
-        tx.execute(
-            sa.update(schema.capture).where(schema.capture.c.capture_id == capture_id).values(**values)
-        )
+        tx.execute(statement, {"the_capture": capture_id, **values})
 
     return move
+
+
+@functools.cache
+def _update_of(names: tuple[str, ...]) -> sa.Update:
+    """Building a statement costs more than running it, so each set of columns has one."""
+    c = schema.capture.c
+    return (
+        sa.update(schema.capture)
+        .where(c.capture_id == sa.bindparam("the_capture"))
+        .values({name: sa.bindparam(name, type_=c[name].type) for name in names})
+    )
 
 
 _spool: type[Intake] = Spool
