@@ -44,7 +44,7 @@ demo: setup ## print made-up examinations and watch the results come in
 test: setup setup-train system-packages ## every test
 	$(BIN)/python -m pytest -q
 
-check: setup ## format, lint, types, drift of generated code, page
+check: setup setup-train ## format, lint, types, drift of generated code, page
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

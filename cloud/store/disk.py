@@ -26,7 +26,8 @@ _FULL_AFTER_S: Final = 30.0
 class DiskBlobStore:
     """When `put` returns, the bytes survive a power cut. It checks the hash itself. A repeat is a no-op.
 
-    Blobs lie in `root`/sha256/ab/cd/<hex>. A name there means a whole file: bytes are written and synced
+    Blobs lie in `root`/sha256/ab/<hex>; all 256 folders are made at the start, so that keeping a blob syncs
+    one folder and not the new ones above it too. A name there means a whole file: bytes are written and synced
     under `root`/incoming first and then renamed. Below `free_min_bytes` of free disk, `put` raises StoreFull.
     One process at a time owns `root`.
     """
@@ -37,8 +38,11 @@ class DiskBlobStore:
         self._free_min_bytes = free_min_bytes
         with disk_errors():
             restarted = self._blobs.is_dir()
-            make_folder(self._blobs)
             make_folder(self._incoming)
+            make_folder(self._blobs)
+            for first in range(256):
+                (self._blobs / f"{first:02x}").mkdir(exist_ok=True)
+            sync_folder(self._blobs)
             for leftover in self._incoming.iterdir():
                 leftover.unlink()
             if restarted:
@@ -47,8 +51,6 @@ class DiskBlobStore:
                 os.sync()
         self._lock = threading.Lock()
         self._running: dict[bytes, Future[None]] = {}
-        # Folders made by this process whose own name may still be lost.
-        self._new_folders: set[Path] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob")
 
     async def put(self, digest: bytes, data: bytes) -> None:
@@ -74,7 +76,7 @@ class DiskBlobStore:
         if len(digest) != DIGEST_SIZE_BYTES:
             raise BlobCorrupt(f"a digest has {DIGEST_SIZE_BYTES} bytes, not {len(digest)}")
         name = digest.hex()
-        return self._blobs / name[:2] / name[2:4] / name
+        return self._blobs / name[:2] / name
 
     def _holds(self, digest: bytes) -> bool:
         # In this order: a put that began after the first look is not mistaken for a finished one.
@@ -112,34 +114,16 @@ class DiskBlobStore:
         temporary = self._incoming / secrets.token_hex(16)
         try:
             write_temporary(temporary, data)
-            self._make_folder(path.parent)
             os.rename(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         try:
-            self._sync_name(path)
+            sync_folder(path.parent)
         except BaseException:
             # A name that may not survive must not look like a kept blob.
             path.unlink(missing_ok=True)
             raise
-
-    def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        # Before it exists: whoever finds it must also find that it is new.
-        self._new_folders.add(folder)
-        folder.mkdir(exist_ok=True)
-
-    def _sync_name(self, path: Path) -> None:
-        folder = path.parent
-        sync_folder(folder)
-        # A new folder's own name lies in its parent. Two blobs may both sync it; neither may skip it.
-        for made in (folder, folder.parent):
-            if made in self._new_folders:
-                sync_folder(made.parent)
-                self._new_folders.discard(made)
 
     def _get(self, digest: bytes) -> bytes:
         try:

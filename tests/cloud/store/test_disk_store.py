@@ -20,7 +20,7 @@ _DATA = b"an image" * 1000
 
 def _path(root: Path, data: bytes) -> Path:
     name = sha256(data).hex()
-    return root / "sha256" / name[:2] / name[2:4] / name
+    return root / "sha256" / name[:2] / name
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def open_store(tmp_path: Path) -> Iterator[Callable[..., DiskBlobStore]]:
 
 
 async def test_a_blob_lies_under_its_name(open_store: Callable[..., DiskBlobStore], tmp_path: Path) -> None:
-    """sha256/ab/cd/<hex>, and nothing stays in incoming."""
+    """sha256/ab/<hex>, and nothing stays in incoming."""
     await open_store().put(sha256(_DATA), _DATA)
     assert _path(tmp_path, _DATA).read_bytes() == _DATA
     assert list((tmp_path / "incoming").iterdir()) == []
