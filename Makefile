@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 DATA ?= ../shared/data
 WEB := $(shell find cloud/console/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup setup-train system-packages demo test check bench protos train eval requirements lock clean
+.PHONY: help setup setup-train system-packages demo test check bench protos train requirements lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

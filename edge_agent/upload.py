@@ -58,6 +58,7 @@ class Uploader:
         self._link = link
         self._stream = stream
         self._given_key = log_verifier_key
+        self._pinned: Verifier | None = None
 
     def send(self, manifest: OpenUploadRequest, work: Path, sealed: Future[None]) -> Committed:
         """Sends one capture; a repeat sends only what is missing.
@@ -136,6 +137,12 @@ class Uploader:
         return Committed(response=response, verified=receipts.verify(response, manifest, log, seen))
 
     def _log_key(self) -> Verifier:
+        # Pinned once and for all: it is not looked up for each capture.
+        if self._pinned is None:
+            self._pinned = self._find_log_key()
+        return self._pinned
+
+    def _find_log_key(self) -> Verifier:
         key = self._given_key or self._spool.read(lambda tx: queries.read_setting(tx, queries.LOG_KEY))
         if not key:
             key = self._spool.remember(queries.LOG_KEY, self._link.checkpoint().log_verifier_key)

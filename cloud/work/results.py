@@ -33,6 +33,30 @@ class ResultLedger:
     """Signs them with the log's key."""
 
 
+# Built once: making a statement costs more than running it.
+_INSERT: Final = sa.insert(result)
+_CAPTURE_OF: Final = (
+    sa.select(capture.c.capture_id, capture.c.device_id, capture.c.cloud_timings_ms)
+    .join(image, image.c.capture_id == capture.c.capture_id)
+    .where(image.c.image_id == sa.bindparam("of_image"))
+)
+_UNREAD: Final = (
+    sa.select(image.c.image_id)
+    .outerjoin(result, result.c.image_id == image.c.image_id)
+    .where(image.c.capture_id == sa.bindparam("of_capture"), result.c.image_id.is_(None))
+    .limit(1)
+)
+_TOUCH: Final = (
+    sa.update(capture)
+    .where(capture.c.capture_id == sa.bindparam("of_capture"))
+    .values(
+        cloud_timings_ms=sa.bindparam("to_timings", type_=capture.c.cloud_timings_ms.type),
+        updated_time=sa.bindparam("to_time", type_=capture.c.updated_time.type),
+    )
+)
+_FINISH: Final = _TOUCH.values(state=sa.bindparam("to_state"))
+
+
 def store_result(
     tx: Tx, log: ResultLedger, read: ReadImage, now: datetime, queue_ms: float, late_ms: dict[str, float]
 ) -> None:
@@ -43,30 +67,28 @@ def store_result(
     (index,) = log.ledger.append(tx, [entry(read, now, log.signer)])
     timings = {QUEUE: round(queue_ms, 3), NAMES[11]: round(read.infer_ms, 3)}
     tx.execute(
-        sa.insert(result).values(
-            image_id=read.image_id,
-            ok=read.ok,
-            reason=read.reason.value if read.reason else None,
-            reading=read.reading,
-            pictures={name: digest.hex() for name, digest in read.pictures.items()},
-            ledger_index=index,
-            result_time=now,
-            timings_ms=timings,
-        )
+        _INSERT,
+        {
+            "image_id": read.image_id,
+            "ok": read.ok,
+            "reason": read.reason.value if read.reason else None,
+            "reading": read.reading,
+            "pictures": {name: digest.hex() for name, digest in read.pictures.items()},
+            "ledger_index": index,
+            "result_time": now,
+            "timings_ms": timings,
+        },
     )
-    row = tx.execute(
-        sa.select(capture.c.capture_id, capture.c.device_id, capture.c.cloud_timings_ms)
-        .join(image, image.c.capture_id == capture.c.capture_id)
-        .where(image.c.image_id == read.image_id)
-    ).one()
+    row = tx.execute(_CAPTURE_OF, {"of_image": read.image_id}).one()
     shown = {**row.cloud_timings_ms, **late_ms}
     # Of several images the first one's wait counts; the models run for each.
     shown.setdefault(QUEUE, timings[QUEUE])
     shown[NAMES[11]] = round(shown.get(NAMES[11], 0.0) + read.infer_ms, 3)
-    values: dict[str, object] = {"cloud_timings_ms": shown, "updated_time": now}
-    if not _any_unread(tx, row.capture_id):
-        values["state"] = CaptureState.RESULT.value
-    tx.execute(sa.update(capture).where(capture.c.capture_id == row.capture_id).values(values))
+    values = {"of_capture": row.capture_id, "to_timings": shown, "to_time": now}
+    if tx.execute(_UNREAD, {"of_capture": row.capture_id}).first() is None:
+        tx.execute(_FINISH, values | {"to_state": CaptureState.RESULT.value})
+    else:
+        tx.execute(_TOUCH, values)
     outbox.append(tx, capture_id=row.capture_id, device_id=row.device_id, time=now, image_id=read.image_id)
 
 
@@ -107,13 +129,3 @@ def end_leases(tx: Tx, kind: str, now: datetime) -> int:
     ended = now - timedelta(milliseconds=1)
     leased = (job.c.kind == kind) & (job.c.state == "leased")
     return tx.execute(sa.update(job).where(leased).values(lease_until_time=ended)).rowcount
-
-
-def _any_unread(tx: Tx, capture_id: str) -> bool:
-    unread = (
-        sa.select(image.c.image_id)
-        .outerjoin(result, result.c.image_id == image.c.image_id)
-        .where(image.c.capture_id == capture_id, result.c.image_id.is_(None))
-        .limit(1)
-    )
-    return tx.execute(unread).first() is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
@@ -36,6 +36,8 @@ T = TypeVar("T")
 READ_MAX_BYTES: Final = 512 * 1024 * 1024
 """A larger image is not read: it would have to lie in memory as a whole."""
 _RETRY_MAX_S: Final = 60.0
+# Built once: making a statement costs more than running it.
+_COMMITTED: Final = sa.select(capture.c.committed_time).where(capture.c.capture_id == sa.bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,50 +91,85 @@ class InferenceWorker:
         self._overlap = overlap
         self._poll_s = poll_s
         self._heartbeat_s = heartbeat_s
+        self._woken = asyncio.Event()
+        self._publish_ms: dict[str, float] = {}
 
     async def run(self) -> None:
         """Works until it is cancelled."""
-        async with asyncio.TaskGroup() as lanes:
-            lanes.create_task(self._tick())
-            for _ in range(self._overlap):
-                lanes.create_task(self._lane())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._tick())
+            await self._dispatch(tasks)
+
+    async def _listen(self) -> None:
+        async for _ in self._services.bus.subscribe(JOBS_TOPIC):
+            self._woken.set()
 
     async def _tick(self) -> None:
-        """Delayed and abandoned jobs become due without anybody saying so."""
+        """What nobody announces: delayed and abandoned jobs become due, held ones need a result that says so."""
         while True:
-            await asyncio.sleep(self._poll_s)
-            await self._services.bus.publish(JOBS_TOPIC)
-
-    async def _lane(self) -> None:
-        async for _ in self._services.bus.subscribe(JOBS_TOPIC):
-            try:
-                while (task := await self._claim()) is not None:
-                    await self._work_on(task)
+            with self._outermost():
                 await self._finish_held()
-            except Exception as error:  # the outermost loop of a lane: the next tick tries again
-                self._services.log.error("worker_failed", error=type(error).__name__, where=where(error))
+                await self._store_late_timings()
+            self._woken.set()
+            await asyncio.sleep(self._poll_s)
 
-    async def _claim(self) -> _Task | None:
-        """The next job with its image, in one transaction; None where there is none."""
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
+        """Fills free places from the queue: one transaction each time there may be jobs, none otherwise."""
+        running: set[asyncio.Task[None]] = set()
+        may_be_more = True
+        while True:
+            free = self._overlap - len(running)
+            if self._woken.is_set():
+                self._woken.clear()
+                may_be_more = True
+            if free and may_be_more:
+                may_be_more = False
+                with self._outermost():
+                    claimed, may_be_more = await self._claim(free)
+                    running |= {tasks.create_task(self._guarded(task)) for task in claimed}
+                continue
+            woken = asyncio.create_task(self._woken.wait())
+            try:
+                await asyncio.wait({woken, *running}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                woken.cancel()
+            running = {task for task in running if not task.done()}
+
+    async def _guarded(self, task: _Task) -> None:
+        with self._outermost():
+            await self._work_on(task)
+
+    @contextlib.contextmanager
+    def _outermost(self) -> Iterator[None]:
+        """The end of every way: what failed is logged, and the next tick tries again."""
+        try:
+            yield
+        except Exception as error:
+            self._services.log.error("worker_failed", error=type(error).__name__, where=where(error))
+
+    async def _claim(self, limit: int) -> tuple[list[_Task], bool]:
+        """Up to `limit` jobs with their images, in one transaction; and whether there may be more."""
         services = self._services
 
-        def work(tx: Tx) -> tuple[Lease, ImageSource, datetime] | None:
-            leases = services.jobs.claim(tx, READ_JOB, 1)
-            if not leases:
-                return None
-            source = read_image(tx, leases[0].subject_id)
-            if source is None:
-                services.jobs.hold(tx, leases[0], "NO_IMAGE")
-                return None
-            committed = sa.select(capture.c.committed_time).where(capture.c.capture_id == source.capture_id)
-            return leases[0], source, tx.execute(committed).scalar_one()
+        def work(tx: Tx) -> tuple[int, list[tuple[Lease, ImageSource, datetime]]]:
+            leases = services.jobs.claim(tx, READ_JOB, limit)
+            found: list[tuple[Lease, ImageSource, datetime]] = []
+            for lease in leases:
+                source = read_image(tx, lease.subject_id)
+                if source is None:
+                    services.jobs.hold(tx, lease, "NO_IMAGE")
+                    continue
+                found.append((lease, source, tx.execute(_COMMITTED, {"of": source.capture_id}).scalar_one()))
+            return len(leases), found
 
-        claimed = await services.database.write(work)
-        if claimed is None:
-            return None
-        lease, source, committed_time = claimed
-        waited_ms = (services.clock() - committed_time).total_seconds() * 1000
-        return _Task(lease=lease, source=source, queue_ms=max(0.0, waited_ms))
+        count, found = await services.database.write(work)
+        now = services.clock()
+        claimed = [
+            _Task(lease=lease, source=source, queue_ms=max(0.0, (now - committed).total_seconds() * 1000))
+            for lease, source, committed in found
+        ]
+        return claimed, count == limit
 
     async def _work_on(self, task: _Task) -> None:
         """Reads an image under its lease and stores the result; a failure gives the job back."""
@@ -174,8 +211,8 @@ class InferenceWorker:
         publish_ms = round((services.stopwatch() - began_s) * 1000, 3)
         reason = read.reason.value if read.reason else None
         services.log.info("image_read", reason=reason, duration_ms=round(read.infer_ms, 1), **_named(task))
-        # Known only now: the console shows it when it asks for the capture again.
-        await services.database.write(lambda tx: store_timing(tx, capture_id, {NAMES[12]: publish_ms}))
+        # Known only now, and not worth a transaction of its own: the next tick stores it.
+        self._publish_ms[capture_id] = publish_ms
 
     async def _read(self, source: ImageSource) -> ReadImage:
         """Runs step 11 on one image; its pictures are durable when it returns."""
@@ -244,6 +281,16 @@ class InferenceWorker:
         await services.database.write(
             lambda tx: services.jobs.retry(tx, task.lease, type(error).__name__, after_s)
         )
+
+    async def _store_late_timings(self) -> None:
+        late, self._publish_ms = self._publish_ms, {}
+
+        def work(tx: Tx) -> None:
+            for capture_id, publish_ms in late.items():
+                store_timing(tx, capture_id, {NAMES[12]: publish_ms})
+
+        if late:
+            await self._services.database.write(work)
 
     async def _finish_held(self) -> None:
         services = self._services

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -69,24 +69,31 @@ def capture_row(arrival: Arrival, capture_id: str, facts: EntryFacts) -> dict[st
     }
 
 
+# Built once: making a statement costs more than running it.
+_INSERT: Final = sa.insert(table)
+_SAME_BYTES: Final = (
+    sa.select(table.c.capture_id, table.c.source_name)
+    .where(
+        table.c.input == sa.bindparam("of_input"),
+        table.c.sha256 == sa.bindparam("of_sha256"),
+        table.c.duplicate_of.is_(None),
+        # What was refused at the door (truncated, unreadable) never was a capture of these bytes.
+        table.c.copy_name != "",
+    )
+    .order_by(table.c.seq)
+    .limit(1)
+)
+
+
 def insert_capture(tx: sa.Connection, row: dict[str, Any]) -> Entered:
     """Enters a capture once.
 
     The same name and bytes at one input: the known capture. The same bytes under another name: a quiet row
     refused/DUPLICATE of which the cloud hears nothing.
     """
-    same_bytes = sa.and_(
-        table.c.input == row["input"],
-        table.c.sha256 == row["sha256"],
-        table.c.duplicate_of.is_(None),
-        # What was refused at the door (truncated, unreadable) never was a capture of these bytes.
-        table.c.copy_name != "",
-    )
-    known = tx.execute(
-        sa.select(table.c.capture_id, table.c.source_name).where(same_bytes).order_by(table.c.seq).limit(1)
-    ).first()
+    known = tx.execute(_SAME_BYTES, {"of_input": row["input"], "of_sha256": row["sha256"]}).first()
     if known is None:
-        tx.execute(sa.insert(table).values(row))
+        tx.execute(_INSERT, row)
         return Entered(capture_id=row["capture_id"], takes_bytes=True)
     if known.source_name == row["source_name"]:
         return Entered(capture_id=known.capture_id, takes_bytes=False)

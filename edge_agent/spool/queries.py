@@ -123,9 +123,13 @@ def counts(tx: sa.Connection) -> Counts:
     )
 
 
+# Built once: making a statement costs more than running it.
+_SETTING: Final = sa.select(setting.c.value).where(setting.c.name == sa.bindparam("of_name"))
+
+
 def read_setting(tx: sa.Connection, name: str) -> str | None:
     """A stored setting, or None."""
-    value = tx.execute(sa.select(setting.c.value).where(setting.c.name == name)).scalar()
+    value = tx.execute(_SETTING, {"of_name": name}).scalar()
     return None if value is None else str(value)
 
 

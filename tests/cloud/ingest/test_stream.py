@@ -145,7 +145,7 @@ async def test_cache_answers_from_memory_and_forgets_the_oldest(tmp_path: Any) -
     blobs = [bytes([n]) * 10 for n in range(3)]
     for blob in blobs:
         await cache.put(sha256(blob), blob)
-    for path in tmp_path.rglob("sha256/*/*/*"):
+    for path in tmp_path.rglob("sha256/*/*"):
         path.unlink()
     assert blobs[2] == await cache.get(sha256(blobs[2]))
     assert [sha256(blob) for blob in blobs] == await cache.missing([sha256(blob) for blob in blobs])
