@@ -112,7 +112,7 @@ def _command(commands: Any, name: str, function: Any, says: str) -> argparse.Arg
 
 
 def _link_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--cloud", metavar="HOST:PORT", help="address of the cloud (127.0.0.1:50051)")
+    command.add_argument("--cloud", metavar="HOST:PORT", help="address of the cloud (127.0.0.1:50551)")
     command.add_argument(
         "--device-id", metavar="ID", help="device number; by default made from the device key"
     )

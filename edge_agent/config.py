@@ -27,7 +27,7 @@ class Config:
     """Data folder: spool, keys, quarantine, receipts. One agent per folder."""
     watch: tuple[Path, ...] = ()
     """Watched folders where prints land; a single path or a list."""
-    cloud: str = "127.0.0.1:50051"
+    cloud: str = "127.0.0.1:50551"
     """Address of the cloud's gRPC port, HOST:PORT. Beyond this machine the three tls_ files are needed."""
     device_id: str = ""
     """Device number, [a-z0-9][a-z0-9-]{0,62}; empty: made from the device key at first start."""
