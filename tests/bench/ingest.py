@@ -110,8 +110,10 @@ def _ours_per_s(folder: Path, images: list[Path]) -> float:
         line.cloud("--no-inference")
         line.agent("--pixels", "trusted")
         # Looked at in the database: asking the agent would take the processor from what is measured.
-        committed = lambda: len(line.state().committed_times) == len(images)  # noqa: E731
-        wait_for(committed, "every commit", line, timeout_s=180, every_s=0.5)
+        wait_for(
+            lambda: len(line.state().committed_times) == len(images), "every commit", line,
+            timeout_s=180, every_s=0.5,
+        )  # fmt: skip
         commits = line.state().committed_times[-count:]
         return (count - 1) / (commits[-1] - commits[0]).total_seconds()
 
