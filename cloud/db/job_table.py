@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from cloud.db import Tx
 from cloud.db.insert import insert_once
 from cloud.db.jobs import Jobs, Lease
+from cloud.db.prepared import Prepared
 from cloud.db.tables import job
 from cloud.db.times import Clock, to_stored
 
@@ -27,6 +29,42 @@ class JobState(StrEnum):
     LEASED = "leased"
     DONE = "done"
     HELD = "held"
+
+
+_OF_KIND: Final = job.c.kind == sa.bindparam("of_kind")
+_ABANDONED: Final = sa.and_(job.c.state == JobState.LEASED, job.c.lease_until_time <= sa.bindparam("now"))
+_HOLD_ABANDONED: Final = Prepared(
+    sa.update(job)
+    .where(_OF_KIND, _ABANDONED, job.c.attempts >= sa.bindparam("most"))
+    .values(state=JobState.HELD, lease_until_time=None, last_reason=LEASE_LOST)
+)
+_DUE: Final = Prepared(
+    sa.select(job.c.job_id, job.c.subject_id, job.c.attempts, job.c.fencing_token)
+    .where(
+        _OF_KIND,
+        sa.or_(
+            sa.and_(job.c.state == JobState.QUEUED, job.c.not_before_time <= sa.bindparam("now")), _ABANDONED
+        ),
+    )
+    .order_by(job.c.priority, job.c.job_id)
+    .limit(sa.bindparam("most"))
+    # Says nothing to SQLite, whose writers wait for each other anyway.
+    .with_for_update(skip_locked=True)
+)
+
+
+@functools.cache
+def _change(seen_states: tuple[JobState, ...], *names: str) -> Prepared:
+    """Sets columns of a job while it is what was seen."""
+    return Prepared(
+        sa.update(job)
+        .where(
+            job.c.job_id == sa.bindparam("of_job"),
+            job.c.fencing_token == sa.bindparam("seen_token"),
+            sa.or_(*(job.c.state == state for state in seen_states)),
+        )
+        .values({name: sa.bindparam(name, type_=job.c[name].type) for name in names})
+    )
 
 
 class JobTable:
@@ -59,22 +97,9 @@ class JobTable:
         leased by a worker whose lease has ended. One whose last allowed lease ended is held instead.
         """
         now = self._now()
-        abandoned = sa.and_(job.c.kind == kind, job.c.state == JobState.LEASED, job.c.lease_until_time <= now)
         # It took all its workers with it: only a person can tell why.
-        tx.execute(
-            sa.update(job)
-            .where(abandoned, job.c.attempts >= self._attempts_max)
-            .values(state=JobState.HELD, lease_until_time=None, last_reason=LEASE_LOST)
-        )
-        due = sa.and_(job.c.kind == kind, job.c.state == JobState.QUEUED, job.c.not_before_time <= now)
-        found = tx.execute(
-            sa.select(job.c.job_id, job.c.subject_id, job.c.attempts, job.c.fencing_token)
-            .where(sa.or_(due, abandoned))
-            .order_by(job.c.priority, job.c.job_id)
-            .limit(limit)
-            # Says nothing to SQLite, whose writers wait for each other anyway.
-            .with_for_update(skip_locked=True)
-        ).all()
+        _HOLD_ABANDONED.run(tx, {"of_kind": kind, "now": now, "most": self._attempts_max})
+        found = _DUE.all(tx, {"of_kind": kind, "now": now, "most": limit})
         leases: list[Lease] = []
         for row in found:
             lease = Lease(
@@ -89,6 +114,7 @@ class JobTable:
                 tx,
                 row.job_id,
                 row.fencing_token,
+                (JobState.QUEUED, JobState.LEASED),
                 state=JobState.LEASED,
                 attempts=lease.attempt,
                 fencing_token=lease.fencing_token,
@@ -138,17 +164,13 @@ class JobTable:
 
     def _end_or_keep(self, tx: Tx, lease: Lease, **values: Any) -> bool:
         """Changes a job only while `lease` is its newest and it is still leased; whether it did."""
-        return self._set(tx, lease.job_id, lease.fencing_token, job.c.state == JobState.LEASED, **values)
+        return self._set(tx, lease.job_id, lease.fencing_token, (JobState.LEASED,), **values)
 
     def _set(
-        self, tx: Tx, job_id: int, seen_token: int, *conditions: sa.ColumnElement[bool], **values: Any
+        self, tx: Tx, job_id: int, seen_token: int, seen_states: tuple[JobState, ...], **values: Any
     ) -> bool:
-        statement = (
-            sa.update(job)
-            .where(job.c.job_id == job_id, job.c.fencing_token == seen_token, *conditions)
-            .values(**values)
-        )
-        return tx.execute(statement).rowcount == 1
+        seen = {"of_job": job_id, "seen_token": seen_token}
+        return _change(seen_states, *values).run(tx, seen | values) == 1
 
 
 _table: type[Jobs] = JobTable

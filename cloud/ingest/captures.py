@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row
-
-from cloud.db import Tx
+from cloud.db import Tx, prepared
+from cloud.db.tables import capture
 from cloud.errors import CallRefused
 from cloud.ingest import statements
 from cloud.items import CaptureState
 from sonorelay.contract.reasons import WireReason
 
 
-def find(tx: Tx, capture_id: str, device_id: str) -> Row[Any] | None:
-    """The capture's row, None before its first word; refuses another device's as REQUEST_ID_REUSED."""
-    row = tx.execute(statements.find_capture(), {"capture": capture_id}).one_or_none()
+def find(tx: Tx, capture_id: str, device_id: str) -> Any | None:
+    """The capture's row (FIND_CAPTURE), None before its first word; refuses another device's as REQUEST_ID_REUSED."""
+    row = statements.FIND_CAPTURE.first(tx, {"capture": capture_id})
     if row is not None and row.device_id != device_id:
         raise CallRefused(WireReason.REQUEST_ID_REUSED, "this capture_id belongs to another device")
     return row
@@ -47,10 +46,10 @@ def insert(
         "cloud_timings_ms": {},
         **values,
     }
-    slot: int = tx.execute(statements.insert_capture(), row).scalar_one()
+    slot: int = prepared.insert(capture, *row, returning="slot").one(tx, row).slot
     return slot
 
 
 def change(tx: Tx, capture_id: str, now: datetime, **values: Any) -> None:
     """Sets columns of a capture."""
-    tx.execute(statements.change_capture(), {"capture": capture_id, "updated_time": now, **values})
+    prepared.change(tx, capture.c.capture_id, capture_id, {"updated_time": now, **values})

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
-from cloud.db import Tx
-from cloud.db.tables import part
+from cloud.db import Tx, prepared
+from cloud.db.tables import image, part, upload
 from cloud.errors import CallRefused
 from cloud.ingest import captures, statements
 from cloud.ingest.services import IngestServices
@@ -98,7 +96,7 @@ def _write(
     now: datetime,
 ) -> _Outcome:
     """The whole commit in one transaction."""
-    row = tx.execute(statements.find_upload(), {"session": upload_.session_id}).one()
+    row = statements.FIND_UPLOAD.one(tx, {"session": upload_.session_id})
     if row.committed_time is not None:
         return _Outcome(indices=_committed_indices(tx, upload_.capture_id), is_new=False)
     if row.fencing_token != upload_.fencing_token:
@@ -109,7 +107,7 @@ def _write(
     for plan, images in zip(upload_.parts, parts, strict=True):
         for each in images:
             services.jobs.enqueue(tx, READ_JOB, each.image_id, plan.priority)
-    tx.execute(statements.change_upload(), {"session": upload_.session_id, "committed_time": now})
+    prepared.change(tx, upload.c.session_id, upload_.session_id, {"committed_time": now})
     upload_ms = (now - row.opened_time).total_seconds() * 1000
     measured = {"upload": upload_ms, **timings}
     captures.change(
@@ -140,13 +138,13 @@ def _insert_parts(tx: Tx, upload_: Upload, indices: list[int]) -> None:
         }
         for plan, index in zip(upload_.parts, indices, strict=True)
     ]
-    tx.execute(statements.insert_parts(), rows)
+    prepared.insert(part, *rows[0]).run_many(tx, rows)
 
 
 def _insert_images(tx: Tx, upload_: Upload, parts: list[list[VerifiedImage]]) -> None:
     ids = [each.image_id for images in parts for each in images]
-    taken = tx.execute(statements.any_image(), {"images": ids}).first()
-    if taken is not None or len(set(ids)) != len(ids):
+    taken = any(statements.FIND_IMAGE.first(tx, {"image": image_id}) is not None for image_id in ids)
+    if taken or len(set(ids)) != len(ids):
         raise CallRefused(WireReason.MANIFEST_INVALID, "an image_id is in use already")
     rows = [
         {
@@ -171,11 +169,8 @@ def _insert_images(tx: Tx, upload_: Upload, parts: list[list[VerifiedImage]]) ->
         for part_index, images in enumerate(parts)
         for each in images
     ]
-    tx.execute(statements.insert_images(), rows)
+    prepared.insert(image, *rows[0]).run_many(tx, rows)
 
 
 def _committed_indices(tx: Tx, capture_id: str) -> tuple[int, ...]:
-    rows = tx.execute(
-        sa.select(part.c.ledger_index).where(part.c.capture_id == capture_id).order_by(part.c.part_index)
-    )
-    return tuple(rows.scalars())
+    return tuple(row.ledger_index for row in statements.LEDGER_INDICES.all(tx, {"capture": capture_id}))

@@ -6,9 +6,7 @@ import re
 from datetime import datetime
 from typing import Final
 
-import sqlalchemy as sa
-
-from cloud.db import Tx
+from cloud.db import Tx, prepared
 from cloud.db.tables import device
 from cloud.errors import CallRefused
 from cloud.ingest import statements
@@ -47,32 +45,31 @@ def pin_device(tx: Tx, verifier: Verifier, now: datetime, sent_time: datetime | 
 
     `sent_time` is the device's clock, for the offset that is stored; None leaves the offset as it is.
     """
-    row = tx.execute(statements.device_key(), {"device": verifier.name}).one_or_none()
+    row = statements.DEVICE_KEY.first(tx, {"device": verifier.name})
     offset_ms = None if sent_time is None else (sent_time - now).total_seconds() * 1000
     if row is None:
-        tx.execute(
-            sa.insert(device).values(
-                device_id=verifier.name,
-                verifier_key=str(verifier),
-                first_seen_time=now,
-                last_seen_time=now,
-                clock_offset_ms=offset_ms or 0.0,
-                revoked=False,
-            )
-        )
+        new = {
+            "device_id": verifier.name,
+            "verifier_key": str(verifier),
+            "first_seen_time": now,
+            "last_seen_time": now,
+            "clock_offset_ms": offset_ms or 0.0,
+            "revoked": False,
+        }
+        prepared.insert(device, *new).run(tx, new)
         return
     if row.revoked:
         raise CallRefused(WireReason.DEVICE_REVOKED, "this device was revoked")
     if row.verifier_key != str(verifier):
         raise CallRefused(WireReason.DEVICE_UNKNOWN, "this device is known by another key")
     if offset_ms is not None:
-        seen = {"device": verifier.name, "last_seen_time": now, "clock_offset_ms": offset_ms}
-        tx.execute(statements.see_device(), seen)
+        seen = {"last_seen_time": now, "clock_offset_ms": offset_ms}
+        prepared.change(tx, device.c.device_id, verifier.name, seen)
 
 
 def check_known(tx: Tx, device_id: str) -> None:
     """Refuses a device that never gave its first word, or was revoked."""
-    row = tx.execute(statements.device_key(), {"device": device_id}).one_or_none()
+    row = statements.DEVICE_KEY.first(tx, {"device": device_id})
     if row is None:
         raise CallRefused(WireReason.DEVICE_UNKNOWN, "this device is not known here")
     if row.revoked:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cloud.db import Tx
+from cloud.db import Tx, prepared
+from cloud.db.tables import upload
 from cloud.errors import CallRefused
 from cloud.ingest import captures, manifest, statements
 from cloud.ingest.devices import check_device_id, check_uuid, parse_verifier, pin_device
@@ -47,14 +48,15 @@ async def open_upload(services: IngestServices, request: OpenUploadRequest) -> O
     def work(tx: Tx) -> tuple[int, bool, bool]:
         pin_device(tx, verifier, now)
         changed = _receive_capture(tx, services, request, now)
-        row = tx.execute(statements.find_upload(), {"session": name}).one_or_none()
+        row = statements.FIND_UPLOAD.first(tx, {"session": name})
         if row is None:
-            tx.execute(statements.insert_upload(), _row(request, name, digest, now))
+            new = _row(request, name, digest, now)
+            prepared.insert(upload, *new).run(tx, new)
             return 1, False, changed
         if row.manifest_digest != digest:
             raise CallRefused(WireReason.REQUEST_ID_REUSED, "this capture was opened with other parts")
         token = row.fencing_token + 1
-        tx.execute(statements.change_upload(), {"session": name, "fencing_token": token})
+        prepared.change(tx, upload.c.session_id, name, {"fencing_token": token})
         return token, row.committed_time is not None, changed
 
     token, committed, changed = await services.database.write(work)

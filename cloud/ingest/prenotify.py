@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cloud.db import Tx
@@ -90,12 +89,12 @@ def aware(stamp: Timestamp) -> datetime:
         raise CallRefused(WireReason.MANIFEST_INVALID, "a time cannot be read") from exc
 
 
-def _earlier(tx: Tx, request: PreNotifyRequest, digest: bytes) -> sa.Row[Any] | None:
+def _earlier(tx: Tx, request: PreNotifyRequest, digest: bytes) -> Any | None:
     """The capture's row where there is one; refuses the same id with other bytes."""
     row = captures.find(tx, request.capture_id, request.device_id)
     if row is None:
         announced = {"device": request.device_id, "request": request.request_id}
-        if tx.execute(statements.find_request(), announced).first() is not None:
+        if statements.FIND_REQUEST.first(tx, announced) is not None:
             raise CallRefused(WireReason.REQUEST_ID_REUSED, "this request_id announced another capture")
     elif row.request_id is not None and (row.request_id, row.request_digest) != (request.request_id, digest):
         raise CallRefused(WireReason.REQUEST_ID_REUSED, "this capture was announced with other words")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator
-
-import sqlalchemy as sa
+from typing import Any
 
 from cloud.db import Tx
-from cloud.db.tables import result
 from cloud.errors import CallRefused
+from cloud.ingest import statements
 from cloud.ingest.devices import check_device_id, check_known
 from cloud.ingest.guard import SHUT_DOWN_RETRY_S
 from cloud.ingest.services import IngestServices
@@ -40,10 +39,10 @@ async def watch_results(
         raise CallRefused(WireReason.CURSOR_INVALID, "the cursor lies beyond the newest event")
     async with contextlib.aclosing(hub.batches(request.cursor, request.device_id, quiet_s)) as batches:
         async for batch in batches:
-            results = await _results(services, batch.events)
-            for response in results:
-                yield response
-            if not results:
+            if batch.events:
+                for response in await _results(services, batch.events):
+                    yield response
+            else:
                 heartbeat = Heartbeat()
                 heartbeat.server_time.FromDatetime(services.clock())
                 yield WatchResultsResponse(cursor=batch.position, heartbeat=heartbeat)
@@ -53,12 +52,9 @@ async def watch_results(
 async def _results(services: IngestServices, events: tuple[Event, ...]) -> list[WatchResultsResponse]:
     """The results that `events` announce, in their order."""
     ids = [event.image_id for event in events if event.image_id is not None]
-    if not ids:
-        return []
 
     def work(tx: Tx) -> dict[str, Result]:
-        rows = tx.execute(sa.select(result).where(result.c.image_id.in_(ids)))
-        return {row.image_id: _result(row) for row in rows}
+        return {image_id: _result(statements.FIND_RESULT.one(tx, {"image": image_id})) for image_id in ids}
 
     by_image = await services.database.read(work)
     responses: list[WatchResultsResponse] = []
@@ -70,13 +66,12 @@ async def _results(services: IngestServices, events: tuple[Event, ...]) -> list[
     return responses
 
 
-def _result(row: sa.Row[tuple[object, ...]]) -> Result:
-    values = row._mapping
+def _result(row: Any) -> Result:
     found = Result(
-        image_id=values["image_id"],
-        reading_json=json.dumps(values["reading"]) if values["reading"] is not None else "",
-        ok=values["ok"],
-        reason=values["reason"] or "",
+        image_id=row.image_id,
+        reading_json=json.dumps(row.reading) if row.reading is not None else "",
+        ok=row.ok,
+        reason=row.reason or "",
     )
-    found.result_time.FromDatetime(values["result_time"])
+    found.result_time.FromDatetime(row.result_time)
     return found

@@ -7,11 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
-
-from cloud.db import Database, Tx
-from cloud.db.tables import upload
+from cloud.db import Database
 from cloud.errors import CallRefused
+from cloud.ingest import statements
 from cloud.ingest.manifest import PartPlan, plan
 from cloud.store import BlobStore
 from sonorelay.contract.reasons import WireReason
@@ -132,22 +130,17 @@ class Uploads:
         return known
 
     async def _load(self, session_id: str) -> Upload:
-        def work(tx: Tx) -> sa.Row[tuple[str, int, bytes, object]] | None:
-            columns = (upload.c.device_id, upload.c.fencing_token, upload.c.manifest, upload.c.committed_time)
-            return tx.execute(sa.select(*columns).where(upload.c.session_id == session_id)).one_or_none()
-
-        row = await self._database.read(work)
+        row = await self._database.read(lambda tx: statements.LOAD_UPLOAD.first(tx, {"session": session_id}))
         if row is None:
             raise CallRefused(WireReason.UPLOAD_UNKNOWN, "no upload was opened under this session_id")
-        device_id, fencing_token, manifest, committed_time = row
-        request = OpenUploadRequest.FromString(manifest)
+        request = OpenUploadRequest.FromString(row.manifest)
         loaded = Upload(
             session_id=session_id,
             capture_id=request.capture_id,
-            device_id=device_id,
+            device_id=row.device_id,
             parts=plan(request),
-            fencing_token=fencing_token,
-            committed=committed_time is not None,
+            fencing_token=row.fencing_token,
+            committed=row.committed_time is not None,
         )
         await loaded.look(self._store)
         # It may have been opened anew while the store was asked.

@@ -8,7 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from cloud.db import Tx
+from cloud.db import Tx, prepared
+from cloud.db.prepared import Prepared
 from cloud.db.tables import ledger_entry, ledger_state
 from cloud.errors import LedgerDamaged
 from cloud.ledger.files import TileKey, bundle_key
@@ -19,31 +20,33 @@ BUNDLES_AT_ONCE: Final = 16
 """Entry bundles that one query reads."""
 
 _ROWS_AT_ONCE: Final = 4096
-_HASHES_PER_QUERY: Final = 500
 
 
-# Built once: making a statement costs more than running it.
-_STATE: Final = sa.select(ledger_state.c.size, ledger_state.c.root, ledger_state.c.verifier_key).where(
-    ledger_state.c.origin == sa.bindparam("of_origin")
+_STATE: Final = Prepared(
+    sa.select(ledger_state.c.size, ledger_state.c.root, ledger_state.c.verifier_key).where(
+        ledger_state.c.origin == sa.bindparam("of_origin")
+    )
 )
-_MOVE: Final = (
+_MOVE: Final = Prepared(
     sa.update(ledger_state)
     .where(
         ledger_state.c.origin == sa.bindparam("of_origin"), ledger_state.c.size == sa.bindparam("from_size")
     )
     .values(size=sa.bindparam("to_size"), root=sa.bindparam("to_root"))
 )
-_INSERT: Final = sa.insert(ledger_entry)
-_KNOWN: Final = sa.select(ledger_entry.c.leaf_hash, ledger_entry.c.ledger_index).where(
-    ledger_entry.c.leaf_hash.in_(sa.bindparam("hashes", expanding=True))
+_INSERT: Final = prepared.insert(ledger_entry, "ledger_index", "entry", "leaf_hash")
+_KNOWN: Final = Prepared(
+    sa.select(ledger_entry.c.ledger_index).where(ledger_entry.c.leaf_hash == sa.bindparam("hash"))
 )
 _BETWEEN: Final = sa.and_(
     ledger_entry.c.ledger_index >= sa.bindparam("lo"), ledger_entry.c.ledger_index < sa.bindparam("hi")
 )
-_LEAF_HASHES: Final = (
+_LEAF_HASHES: Final = Prepared(
     sa.select(ledger_entry.c.leaf_hash).where(_BETWEEN).order_by(ledger_entry.c.ledger_index)
 )
-_ENTRIES: Final = sa.select(ledger_entry.c.entry).where(_BETWEEN).order_by(ledger_entry.c.ledger_index)
+_ENTRIES: Final = Prepared(
+    sa.select(ledger_entry.c.entry).where(_BETWEEN).order_by(ledger_entry.c.ledger_index)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ class SequencerRow:
 
 def state(tx: Tx, origin: str) -> SequencerRow | None:
     """The sequencer's row of the log `origin`, None where there is none."""
-    row = tx.execute(_STATE, {"of_origin": origin}).one_or_none()
+    row = _STATE.first(tx, {"of_origin": origin})
     return None if row is None else SequencerRow(size=row.size, root=row.root, verifier_key=row.verifier_key)
 
 
@@ -80,8 +83,8 @@ def create(tx: Tx, origin: str, verifier_key: str) -> None:
 
 def insert(tx: Tx, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
     """Adds entries and their leaf hashes, from index `first` on."""
-    tx.execute(
-        _INSERT,
+    _INSERT.run_many(
+        tx,
         [
             {"ledger_index": first + i, "entry": entry, "leaf_hash": leaf}
             for i, (entry, leaf) in enumerate(new)
@@ -92,12 +95,12 @@ def insert(tx: Tx, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
 def move_on(tx: Tx, origin: str, from_size: int, to_size: int, to_root: bytes) -> bool:
     """Compares and swaps the log's size; False where it is no longer `from_size`."""
     values = {"of_origin": origin, "from_size": from_size, "to_size": to_size, "to_root": to_root}
-    return tx.execute(_MOVE, values).rowcount == 1
+    return _MOVE.run(tx, values) == 1
 
 
 def entry(tx: Tx, index: int) -> bytes:
     """The entry at `index`, which must exist."""
-    found: bytes = tx.execute(_ENTRIES, {"lo": index, "hi": index + 1}).scalar_one()
+    found: bytes = _ENTRIES.one(tx, {"lo": index, "hi": index + 1}).entry
     return found
 
 
@@ -109,11 +112,8 @@ def next_index(tx: Tx) -> int:
 
 def known(tx: Tx, hashes: Sequence[bytes]) -> dict[bytes, int]:
     """Indices of those leaf hashes that the log has."""
-    known: dict[bytes, int] = {}
-    for start in range(0, len(hashes), _HASHES_PER_QUERY):
-        some = hashes[start : start + _HASHES_PER_QUERY]
-        known.update((digest, index) for digest, index in tx.execute(_KNOWN, {"hashes": some}))
-    return known
+    found = ((digest, _KNOWN.first(tx, {"hash": digest})) for digest in hashes)
+    return {digest: row.ledger_index for digest, row in found if row is not None}
 
 
 def leaf_hashes(tx: Tx, start: int, end: int) -> Iterator[list[bytes]]:
@@ -123,7 +123,7 @@ def leaf_hashes(tx: Tx, start: int, end: int) -> Iterator[list[bytes]]:
     """
     for lo in range(start, end, _ROWS_AT_ONCE):
         hi = min(lo + _ROWS_AT_ONCE, end)
-        hashes = list(tx.execute(_LEAF_HASHES, {"lo": lo, "hi": hi}).scalars())
+        hashes = [row.leaf_hash for row in _LEAF_HASHES.all(tx, {"lo": lo, "hi": hi})]
         if len(hashes) != hi - lo:
             raise LedgerDamaged(f"entries between {lo} and {hi} are missing in the database")
         yield hashes
@@ -135,7 +135,7 @@ def bundles_from(number: int, size: int) -> Callable[[Tx], dict[TileKey, bytes]]
     hi = min(size, lo + BUNDLES_AT_ONCE * TILE_WIDTH)
 
     def work(tx: Tx) -> dict[TileKey, bytes]:
-        entries = list(tx.execute(_ENTRIES, {"lo": lo, "hi": hi}).scalars())
+        entries = [row.entry for row in _ENTRIES.all(tx, {"lo": lo, "hi": hi})]
         return {
             bundle_key((lo + i) // TILE_WIDTH, len(entries[i : i + TILE_WIDTH])): encode_bundle(
                 entries[i : i + TILE_WIDTH]

@@ -11,7 +11,7 @@ from typing import Final
 from cloud.db import Database, Tx
 from cloud.items import Event
 from cloud.publish import Bus, outbox
-from cloud.publish.topic import OUTBOX_TOPIC
+from cloud.publish.topic import OUTBOX_TOPIC, RESULTS_TOPIC
 
 _BATCH_MAX: Final = 500
 
@@ -41,22 +41,22 @@ class Hub:
         """Id of the newest event, 0 before the first."""
         return await self._database.read(outbox.newest)
 
-    async def events(self, after: int, device_id: str | None = None) -> AsyncGenerator[Event]:
+    async def events(self, after: int, results_of: str | None = None) -> AsyncGenerator[Event]:
         """Every event with an id above `after`, oldest first, then each new one as it comes.
 
-        Ends when the hub is closed.
+        `results_of` names a device: only the results of its images. Ends when the hub is closed.
         """
-        async with contextlib.aclosing(self.batches(after, device_id)) as batches:
+        async with contextlib.aclosing(self.batches(after, results_of)) as batches:
             async for batch in batches:
                 for event in batch.events:
                     yield event
 
     async def batches(
-        self, after: int, device_id: str | None = None, quiet_s: float | None = None
+        self, after: int, results_of: str | None = None, quiet_s: float | None = None
     ) -> AsyncGenerator[Batch]:
         """As `events`, many at a time; an empty batch whenever nothing came for `quiet_s` seconds."""
         position = after
-        wakes = self._bus.subscribe(OUTBOX_TOPIC)
+        wakes = self._bus.subscribe(OUTBOX_TOPIC if results_of is None else RESULTS_TOPIC)
         wake: asyncio.Task[None] | None = None
         closed = asyncio.ensure_future(self._closed.wait())
         try:
@@ -72,7 +72,7 @@ class Hub:
                 wake = None
                 full = True
                 while full:
-                    batch, full = await self._read(position, device_id)
+                    batch, full = await self._read(position, results_of)
                     position = batch.position
                     if batch.events:
                         yield batch
@@ -89,11 +89,11 @@ class Hub:
         """Ends every reader's iterator."""
         self._closed.set()
 
-    async def _read(self, after: int, device_id: str | None) -> tuple[Batch, bool]:
+    async def _read(self, after: int, results_of: str | None) -> tuple[Batch, bool]:
         """The next batch, and whether there may be more."""
 
         def work(tx: Tx) -> tuple[list[Event], int]:
-            events = outbox.read_after(tx, after, _BATCH_MAX, device_id)
+            events = outbox.read_after(tx, after, _BATCH_MAX, results_of)
             full = len(events) == _BATCH_MAX
             return events, events[-1].event_id if full else max(after, outbox.newest(tx))
 

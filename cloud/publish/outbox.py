@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from typing import Final
 
 import sqlalchemy as sa
 
-from cloud.db import Tx
+from cloud.db import Tx, prepared
+from cloud.db.prepared import Prepared
 from cloud.db.tables import outbox
 from cloud.items import Event
+
+_EVENTS: Final = (
+    sa.select(outbox.c.event_id, outbox.c.capture_id, outbox.c.device_id, outbox.c.image_id)
+    .where(outbox.c.event_id > sa.bindparam("after"))
+    .order_by(outbox.c.event_id)
+    .limit(sa.bindparam("most"))
+)
+_AFTER: Final = Prepared(_EVENTS)
+_RESULTS_AFTER: Final = Prepared(
+    _EVENTS.where(outbox.c.device_id == sa.bindparam("device"), outbox.c.image_id.is_not(None))
+)
+_NEWEST: Final = Prepared(sa.select(sa.func.max(outbox.c.event_id).label("newest")))
 
 
 def append(tx: Tx, *, capture_id: str, device_id: str, time: datetime, image_id: str | None = None) -> None:
@@ -18,28 +31,21 @@ def append(tx: Tx, *, capture_id: str, device_id: str, time: datetime, image_id:
     `time` is the server's, aware UTC. Whoever commits `tx` wakes the topic "outbox" afterwards.
     """
     row = {"capture_id": capture_id, "device_id": device_id, "image_id": image_id, "event_time": time}
-    tx.execute(_insert(), row)
+    prepared.insert(outbox, *row).run(tx, row)
 
 
-def read_after(tx: Tx, after: int, limit: int, device_id: str | None = None) -> list[Event]:
-    """Up to `limit` events with an id above `after`, oldest first; of `device_id` only, where given."""
-    rows = sa.select(outbox).where(outbox.c.event_id > after).order_by(outbox.c.event_id).limit(limit)
-    if device_id is not None:
-        rows = rows.where(outbox.c.device_id == device_id)
+def read_after(tx: Tx, after: int, limit: int, results_of: str | None = None) -> list[Event]:
+    """Up to `limit` events with an id above `after`, oldest first; only results of the device `results_of`, where given."""
+    rows = _AFTER if results_of is None else _RESULTS_AFTER
     return [
         Event(
             event_id=row.event_id, capture_id=row.capture_id, device_id=row.device_id, image_id=row.image_id
         )
-        for row in tx.execute(rows)
+        for row in rows.all(tx, {"after": after, "most": limit, "device": results_of})
     ]
-
-
-@cache
-def _insert() -> sa.Insert:
-    """Built once: this runs several times for each image."""
-    return sa.insert(outbox)
 
 
 def newest(tx: Tx) -> int:
     """Id of the newest event; 0 before the first."""
-    return tx.execute(sa.select(sa.func.max(outbox.c.event_id))).scalar() or 0
+    found: int | None = _NEWEST.one(tx).newest
+    return found or 0

@@ -11,6 +11,8 @@ from cloud.publish import Bus
 
 OUTBOX_TOPIC: Final = "outbox"
 """The outbox has new rows."""
+RESULTS_TOPIC: Final = "results"
+"""The outbox has new rows that are results: a device waits for nothing else."""
 JOBS_TOPIC: Final = "jobs"
 """The job table has new jobs."""
 

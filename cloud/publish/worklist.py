@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Row
 
 from cloud.db import Tx
+from cloud.db.prepared import Prepared
 from cloud.db.tables import capture, image, part, result
 from cloud.items import CaptureState, ImageState, WorkImage, WorkItem
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, trace_id
@@ -45,22 +46,87 @@ class ImageSource:
     """Pictures of the result: name to hex SHA-256 in the blob store; empty without a result."""
 
 
+_PART_OF_IMAGE: Final = (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index)
+_IMAGES: Final = (
+    sa.select(
+        image.c.image_id,
+        image.c.capture_id,
+        image.c.part_index,
+        image.c.index_in_capture,
+        image.c.image_type,
+        image.c.type_probabilities,
+        image.c.width_px,
+        image.c.height_px,
+        image.c.frame_count,
+        image.c.mm_per_pixel,
+        image.c.source_format,
+        image.c.sha256,
+        part.c.ledger_index,
+        result.c.ok,
+        result.c.reason,
+        result.c.reading,
+        result.c.ledger_index.label("result_ledger_index"),
+        result.c.timings_ms,
+    )
+    .join(part, _PART_OF_IMAGE)
+    .outerjoin(result, result.c.image_id == image.c.image_id)
+    .order_by(image.c.capture_id, image.c.index_in_capture, image.c.part_index)
+)
+_IMAGES_OF_ONE: Final = Prepared(_IMAGES.where(image.c.capture_id == sa.bindparam("of_capture")))
+_CAPTURES: Final = sa.select(
+    capture.c.capture_id,
+    capture.c.slot,
+    capture.c.device_id,
+    capture.c.state,
+    capture.c.reason,
+    capture.c.expected_image_count,
+    capture.c.size_bytes,
+    capture.c.received_time,
+    capture.c.notified_time,
+    capture.c.updated_time,
+    capture.c.edge_timings_ms,
+    capture.c.cloud_timings_ms,
+)
+_CAPTURE: Final = Prepared(_CAPTURES.where(capture.c.capture_id == sa.bindparam("of_capture")))
+_IMAGE_SOURCE: Final = Prepared(
+    sa.select(
+        image.c.image_id,
+        image.c.capture_id,
+        image.c.media_type,
+        image.c.sha256,
+        image.c.start_bytes,
+        image.c.size_bytes,
+        image.c.mm_per_pixel,
+        image.c.scale_source,
+        part.c.shard_sha256,
+        part.c.shard_size_bytes,
+        result.c.reading,
+        result.c.pictures,
+    )
+    .join(part, _PART_OF_IMAGE)
+    .outerjoin(result, result.c.image_id == image.c.image_id)
+    .where(image.c.image_id == sa.bindparam("of_image"))
+)
+
+
 def read_item(tx: Tx, capture_id: str) -> WorkItem | None:
     """One capture as it is now; None where there is none of this id."""
-    items = _items(tx, sa.select(capture).where(capture.c.capture_id == capture_id))
-    return items[0] if items else None
+    row = _CAPTURE.first(tx, {"of_capture": capture_id})
+    return None if row is None else _item(row, _IMAGES_OF_ONE.all(tx, {"of_capture": capture_id}))
 
 
 def read_items(
     tx: Tx, *, limit: int, before_slot: int | None = None, states: Collection[CaptureState] | None = None
 ) -> list[WorkItem]:
     """Up to `limit` captures, newest slot first; those before `before_slot` and in `states` where given."""
-    rows = sa.select(capture).order_by(capture.c.slot.desc()).limit(limit)
+    rows = _CAPTURES.order_by(capture.c.slot.desc()).limit(limit)
     if before_slot is not None:
         rows = rows.where(capture.c.slot < before_slot)
     if states:
         rows = rows.where(capture.c.state.in_([state.value for state in states]))
-    return _items(tx, rows)
+    found = tx.execute(rows).all()
+    images = _images(tx, [row.capture_id for row in found])
+    return [_item(row, images.get(row.capture_id, ())) for row in found]
 
 
 def count_by_state(tx: Tx) -> dict[str, int]:
@@ -72,18 +138,7 @@ def count_by_state(tx: Tx) -> dict[str, int]:
 
 def read_image(tx: Tx, image_id: str) -> ImageSource | None:
     """Where an image's bytes and pictures lie; None where there is no such image."""
-    row = tx.execute(
-        sa.select(
-            image,
-            part.c.shard_sha256,
-            part.c.shard_size_bytes,
-            result.c.reading,
-            result.c.pictures,
-        )
-        .join(part, (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index))
-        .outerjoin(result, result.c.image_id == image.c.image_id)
-        .where(image.c.image_id == image_id)
-    ).one_or_none()
+    row = _IMAGE_SOURCE.first(tx, {"of_image": image_id})
     if row is None:
         return None
     return ImageSource(
@@ -108,38 +163,17 @@ def split_digests(joined: bytes) -> tuple[bytes, ...]:
     return tuple(joined[start : start + size] for start in range(0, len(joined), size))
 
 
-def _items(tx: Tx, captures: sa.Select[Any]) -> list[WorkItem]:
-    rows = tx.execute(captures).all()
-    images = _images(tx, [row.capture_id for row in rows])
-    return [_item(row, images.get(row.capture_id, ())) for row in rows]
-
-
 def _images(tx: Tx, capture_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     """Rows of the captures' images with their part's index in the ledger and their result."""
     if not capture_ids:
         return {}
-    rows = tx.execute(
-        sa.select(
-            image,
-            part.c.ledger_index,
-            result.c.ok,
-            result.c.reason,
-            result.c.reading,
-            result.c.ledger_index.label("result_ledger_index"),
-            result.c.timings_ms,
-        )
-        .join(part, (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index))
-        .outerjoin(result, result.c.image_id == image.c.image_id)
-        .where(image.c.capture_id.in_(capture_ids))
-        .order_by(image.c.capture_id, image.c.index_in_capture, image.c.part_index)
-    )
     by_capture: dict[str, list[Row[Any]]] = {}
-    for row in rows:
+    for row in tx.execute(_IMAGES.where(image.c.capture_id.in_(capture_ids))):
         by_capture.setdefault(row.capture_id, []).append(row)
     return by_capture
 
 
-def _item(row: Row[Any], images: Sequence[Row[Any]]) -> WorkItem:
+def _item(row: Any, images: Sequence[Any]) -> WorkItem:
     return WorkItem(
         capture_id=row.capture_id,
         trace_id=trace_id(row.capture_id),
@@ -157,7 +191,7 @@ def _item(row: Row[Any], images: Sequence[Row[Any]]) -> WorkItem:
     )
 
 
-def _work_image(row: Row[Any]) -> WorkImage:
+def _work_image(row: Any) -> WorkImage:
     state = ImageState.ANALYSING
     if row.ok is not None:
         state = ImageState.RESULT if row.ok else ImageState.FAILED

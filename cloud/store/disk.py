@@ -21,6 +21,8 @@ T = TypeVar("T")
 # Many syncs at once share one commit of the file system's journal: measured best near this count.
 _THREADS: Final = 16
 _FULL_AFTER_S: Final = 30.0
+# A look at a name takes microseconds; a change of thread takes more than several of them.
+_LOOKED_UP_AT_ONCE: Final = 16
 
 
 class DiskBlobStore:
@@ -63,6 +65,8 @@ class DiskBlobStore:
 
     async def missing(self, digests: Sequence[bytes]) -> list[bytes]:
         """Those of `digests` that the store does not hold durably, in the order given, each once."""
+        if len(digests) <= _LOOKED_UP_AT_ONCE:
+            return self._missing(digests)
         return await self._in_thread(lambda: self._missing(digests))
 
     def close(self) -> None:

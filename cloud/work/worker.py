@@ -22,7 +22,7 @@ from cloud.line import NAMES, READ_JOB
 from cloud.log import Log, where
 from cloud.publish import Bus
 from cloud.publish.timings import LateTimings
-from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC
+from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC, RESULTS_TOPIC
 from cloud.publish.worklist import ImageSource, read_image
 from cloud.store import BlobStore
 from cloud.store.parts import read_range
@@ -208,6 +208,7 @@ class InferenceWorker:
             return
         services.before_step(12, NAMES[12])
         await services.bus.publish(OUTBOX_TOPIC)
+        await services.bus.publish(RESULTS_TOPIC)
         publish_ms = round((services.stopwatch() - began_s) * 1000, 3)
         reason = read.reason.value if read.reason else None
         services.log.info("image_read", reason=reason, duration_ms=round(read.infer_ms, 1), **_named(task))
@@ -300,6 +301,7 @@ class InferenceWorker:
         if finished:
             services.log.error("images_held", count=len(finished))
             await services.bus.publish(OUTBOX_TOPIC)
+            await services.bus.publish(RESULTS_TOPIC)
 
 
 def _unread(source: ImageSource, reason: EdgeReason) -> ReadImage:

@@ -8,12 +8,12 @@ import sqlite3
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud.db.migrate import upgrade
 from cloud.db.sqlite import SqliteDatabase
 from cloud.errors import LedgerBusy, LedgerDamaged
+from cloud.ledger import rows
 from cloud.ledger.file_log import FileLedger
 from cloud.ledger.publisher import publish_until
 from cloud.ledger.verify import check_log
@@ -240,20 +240,19 @@ async def test_a_lost_key_of_an_empty_log_is_not_replaced_either(site: Any) -> N
         await site.start()
 
 
-async def test_another_sequencer_in_between_is_busy(site: Any) -> None:
+async def test_another_sequencer_in_between_is_busy(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the row moves between being read and swapped, nothing is appended and the caller comes back."""
     ledger = await _with_300(site)
+    look = rows.known
 
-    def other_moves_first(connection: Any, cursor: Any, statement: str, *_: object) -> None:
-        if statement.startswith("UPDATE ledger_state"):
-            cursor.execute("UPDATE ledger_state SET size = size + 1")
+    def other_moves_first(tx: Any, hashes: Any) -> dict[bytes, int]:
+        tx.exec_driver_sql("UPDATE ledger_state SET size = size + 1")
+        return look(tx, hashes)
 
     def work(tx: Any) -> list[int]:
-        sa.event.listen(tx, "before_cursor_execute", other_moves_first)
-        try:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(rows, "known", other_moves_first)
             return ledger.append(tx, [b"new"])
-        finally:
-            sa.event.remove(tx, "before_cursor_execute", other_moves_first)
 
     with pytest.raises(LedgerBusy) as caught:
         await site.database.write(work)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloud.db import migrate
+from cloud.db import Tx, migrate
 from cloud.db.sqlite import SqliteDatabase
 from cloud.items import CaptureState, Event
 from cloud.log import make_log
@@ -20,7 +20,7 @@ from cloud.monitor.missing import MissingWatch
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
-from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
+from cloud.publish.topic import OUTBOX_TOPIC, RESULTS_TOPIC, TopicBus
 from cloud.publish.worklist import count_by_state, read_image, read_item, read_items
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,13 +35,24 @@ def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     opened.close()
 
 
-async def announce(database: SqliteDatabase, bus: TopicBus, count: int, device_id: str = "room-1") -> None:
-    """Writes events and wakes their readers."""
+async def announce(
+    database: SqliteDatabase,
+    bus: TopicBus,
+    count: int,
+    device_id: str = "room-1",
+    image_id: str | None = None,
+) -> None:
+    """Writes events and wakes their readers; with `image_id` they are results."""
+
+    def work(tx: Tx) -> None:
+        capture_id = str(uuid.uuid4())
+        outbox.append(tx, capture_id=capture_id, device_id=device_id, time=NOW, image_id=image_id)
+
     for _ in range(count):
-        await database.write(
-            lambda tx: outbox.append(tx, capture_id=str(uuid.uuid4()), device_id=device_id, time=NOW)
-        )
+        await database.write(work)
     await bus.publish(OUTBOX_TOPIC)
+    if image_id is not None:
+        await bus.publish(RESULTS_TOPIC)
 
 
 async def take(events: Any, count: int) -> list[Event]:
@@ -68,7 +79,25 @@ async def test_reader_gets_what_was_and_what_comes(database: SqliteDatabase) -> 
         await reader.aclose()
 
 
-async def test_reader_of_one_device_sees_only_its_own(database: SqliteDatabase) -> None:
+async def test_device_is_told_of_its_results_and_nothing_else(database: SqliteDatabase) -> None:
+    """Results of other devices and changes that are no results wake nobody and are not given out."""
+    bus = TopicBus()
+    hub = Hub(database, bus)
+    image_id = str(uuid.uuid4())
+    await announce(database, bus, 1, "room-1")
+    for device_id in ("room-2", "room-1"):
+        await announce(database, bus, 1, device_id, image_id)
+    results = hub.events(0, "room-1")
+    assert [(event.device_id, event.image_id) for event in await take(results, 1)] == [("room-1", image_id)]
+    later = asyncio.ensure_future(anext(results))
+    await announce(database, bus, 1, "room-1")
+    await announce(database, bus, 1, "room-1", image_id)
+    async with asyncio.timeout(10):
+        assert (await later).event_id == await hub.newest()
+    await results.aclose()
+
+
+async def test_reader_of_one_device_goes_on_past_the_others(database: SqliteDatabase) -> None:
     """Other devices' changes move the position, and are not given out."""
     bus = TopicBus()
     hub = Hub(database, bus)
