@@ -35,7 +35,7 @@ def append(tx: Tx, *, capture_id: str, device_id: str, time: datetime, image_id:
 
 
 def read_after(tx: Tx, after: int, limit: int, results_of: str | None = None) -> list[Event]:
-    """Up to `limit` events with an id above `after`, oldest first; only results of the device `results_of`, where given."""
+    """Up to `limit` events with an id above `after`, oldest first; of the device `results_of` its results alone."""
     rows = _AFTER if results_of is None else _RESULTS_AFTER
     return [
         Event(

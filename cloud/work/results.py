@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from cloud.db import Tx
+from cloud.db import Tx, prepared
+from cloud.db.prepared import Prepared
 from cloud.db.tables import capture, image, job, result
 from cloud.items import CaptureState
 from cloud.ledger import Ledger
@@ -33,28 +34,27 @@ class ResultLedger:
     """Signs them with the log's key."""
 
 
-# Built once: making a statement costs more than running it.
-_INSERT: Final = sa.insert(result)
-_CAPTURE_OF: Final = (
+_CAPTURE_OF: Final = Prepared(
     sa.select(capture.c.capture_id, capture.c.device_id, capture.c.cloud_timings_ms)
     .join(image, image.c.capture_id == capture.c.capture_id)
     .where(image.c.image_id == sa.bindparam("of_image"))
 )
-_UNREAD: Final = (
+_UNREAD: Final = Prepared(
     sa.select(image.c.image_id)
     .outerjoin(result, result.c.image_id == image.c.image_id)
     .where(image.c.capture_id == sa.bindparam("of_capture"), result.c.image_id.is_(None))
     .limit(1)
 )
-_TOUCH: Final = (
-    sa.update(capture)
-    .where(capture.c.capture_id == sa.bindparam("of_capture"))
-    .values(
-        cloud_timings_ms=sa.bindparam("to_timings", type_=capture.c.cloud_timings_ms.type),
-        updated_time=sa.bindparam("to_time", type_=capture.c.updated_time.type),
-    )
+_TIMINGS: Final = Prepared(
+    sa.select(capture.c.cloud_timings_ms).where(capture.c.capture_id == sa.bindparam("of_capture"))
 )
-_FINISH: Final = _TOUCH.values(state=sa.bindparam("to_state"))
+_HELD: Final = Prepared(
+    sa.select(image.c.image_id, image.c.sha256)
+    .join(job, (job.c.subject_id == image.c.image_id) & (job.c.kind == sa.bindparam("of_kind")))
+    .outerjoin(result, result.c.image_id == image.c.image_id)
+    .where(job.c.state == "held", result.c.image_id.is_(None))
+    .limit(_HELD_AT_ONCE)
+)
 
 
 def store_result(
@@ -66,48 +66,38 @@ def store_result(
     """
     (index,) = log.ledger.append(tx, [entry(read, now, log.signer)])
     timings = {QUEUE: round(queue_ms, 3), NAMES[11]: round(read.infer_ms, 3)}
-    tx.execute(
-        _INSERT,
-        {
-            "image_id": read.image_id,
-            "ok": read.ok,
-            "reason": read.reason.value if read.reason else None,
-            "reading": read.reading,
-            "pictures": {name: digest.hex() for name, digest in read.pictures.items()},
-            "ledger_index": index,
-            "result_time": now,
-            "timings_ms": timings,
-        },
-    )
-    row = tx.execute(_CAPTURE_OF, {"of_image": read.image_id}).one()
+    new = {
+        "image_id": read.image_id,
+        "ok": read.ok,
+        "reason": read.reason.value if read.reason else None,
+        "reading": read.reading,
+        "pictures": {name: digest.hex() for name, digest in read.pictures.items()},
+        "ledger_index": index,
+        "result_time": now,
+        "timings_ms": timings,
+    }
+    prepared.insert(result, *new).run(tx, new)
+    row = _CAPTURE_OF.one(tx, {"of_image": read.image_id})
     shown = {**row.cloud_timings_ms, **late_ms}
     # Of several images the first one's wait counts; the models run for each.
     shown.setdefault(QUEUE, timings[QUEUE])
     shown[NAMES[11]] = round(shown.get(NAMES[11], 0.0) + read.infer_ms, 3)
-    values = {"of_capture": row.capture_id, "to_timings": shown, "to_time": now}
-    if tx.execute(_UNREAD, {"of_capture": row.capture_id}).first() is None:
-        tx.execute(_FINISH, values | {"to_state": CaptureState.RESULT.value})
-    else:
-        tx.execute(_TOUCH, values)
+    values: dict[str, Any] = {"cloud_timings_ms": shown, "updated_time": now}
+    if _UNREAD.first(tx, {"of_capture": row.capture_id}) is None:
+        values["state"] = CaptureState.RESULT.value
+    prepared.change(tx, capture.c.capture_id, row.capture_id, values)
     outbox.append(tx, capture_id=row.capture_id, device_id=row.device_id, time=now, image_id=read.image_id)
 
 
 def store_timing(tx: Tx, capture_id: str, late_ms: dict[str, float]) -> None:
     """Adds durations that are known by now, milliseconds by step."""
-    of_capture = capture.c.capture_id == capture_id
-    shown = tx.execute(sa.select(capture.c.cloud_timings_ms).where(of_capture)).scalar_one()
-    tx.execute(sa.update(capture).where(of_capture).values(cloud_timings_ms={**shown, **late_ms}))
+    shown = _TIMINGS.one(tx, {"of_capture": capture_id}).cloud_timings_ms
+    prepared.change(tx, capture.c.capture_id, capture_id, {"cloud_timings_ms": {**shown, **late_ms}})
 
 
 def finish_held(tx: Tx, log: ResultLedger, kind: str, now: datetime) -> list[str]:
     """Gives images whose job is held a result that says so: nobody waits in vain for them. Their ids."""
-    rows = tx.execute(
-        sa.select(image.c.image_id, image.c.sha256)
-        .join(job, (job.c.subject_id == image.c.image_id) & (job.c.kind == kind) & (job.c.state == "held"))
-        .outerjoin(result, result.c.image_id == image.c.image_id)
-        .where(result.c.image_id.is_(None))
-        .limit(_HELD_AT_ONCE)
-    ).all()
+    rows = _HELD.all(tx, {"of_kind": kind})
     for row in rows:
         unread = ReadImage(
             image_id=row.image_id,
