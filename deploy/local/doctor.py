@@ -113,6 +113,7 @@ def _programs() -> list[Finding]:
     return [
         _program("chromium", "chromium", "browser tests"),
         _program("dcmdump", "dcmtk", "tests and benchmarks with DICOM programs that are not ours"),
+        _program("dciodvfy", "dicom3tools", "tests of the DICOM that we write"),
         _program("Orthanc", "orthanc", "the ingest benchmark's peer"),
     ]
 

@@ -137,7 +137,7 @@ def _identity(ds: Dataset, new: Dataset, key: SiteKey, patient: str, study: str,
     # PS3.15 E.1-1: replace, do not remove; these are type 2, viewers want them there.
     for keyword in (
         "PatientBirthDate", "PatientSex", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
-        "PatientOrientation",
+        "PatientOrientation", "Laterality",
     ):  # fmt: skip
         setattr(new, keyword, "")
     for keyword in ("SeriesNumber", "InstanceNumber"):

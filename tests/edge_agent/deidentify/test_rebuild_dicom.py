@@ -191,6 +191,22 @@ def test_dcmtk_reads_what_is_written(tmp_path: Path, program: Any) -> None:
     assert b"PixelData" in done.stdout
 
 
+@pytest.mark.parametrize("frame_count", [1, 4])
+def test_what_is_written_conforms(tmp_path: Path, program: Any, frame_count: int) -> None:
+    """A validator of DICOM's information object definitions finds no error: from a whole object, from one without
+    optional facts, from a still and from a loop."""
+    frames = PICTURE if frame_count == 1 else np.stack([PICTURE] * frame_count)
+    validator = program("dciodvfy", "dicom3tools")
+    for name, changes in (("whole", {"SequenceOfUltrasoundRegions": [region(*BOX)]}), ("bare", {})):
+        folder = tmp_path / name
+        folder.mkdir()
+        image, _ = clean(folder, frames, **changes)
+        done = subprocess.run([validator, str(image.path)], capture_output=True, text=True, check=False)
+        assert "USMultiFrameImage" in done.stderr if frame_count > 1 else "USImage" in done.stderr
+        errors = [line for line in done.stderr.splitlines() if line.startswith("Error")]
+        assert not errors, name
+
+
 def test_explicit_scan_reads_back(tmp_path: Path) -> None:
     """Our own walk finds the written object whole."""
     from edge_agent.formats.ends import Ending, structure

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -305,3 +306,16 @@ def test_command_says_when_the_folder_cannot_be_written(
     (tmp_path / "file").write_bytes(b"")
     assert main(["--out", str(tmp_path / "file"), "--count", "1"]) == 1
     assert "cannot print into" in capsys.readouterr().err
+
+
+def test_dicom_conforms(tmp_path: Path, program: Callable[[str, str], str]) -> None:
+    """A validator of DICOM's information object definitions finds no error in printed stills and loops."""
+    validator = program("dciodvfy", "dicom3tools")
+    kinds: set[str] = set()
+    for each in Printer(tmp_path, formats=("dicom",), seed=CINE_SEED).print(3):
+        done = subprocess.run(
+            [validator, str(tmp_path / each.name)], capture_output=True, text=True, check=False
+        )
+        kinds.update(line for line in done.stderr.splitlines() if line.startswith("US"))
+        assert not [line for line in done.stderr.splitlines() if line.startswith("Error")]
+    assert kinds == {"USImage", "USMultiFrameImage"}
