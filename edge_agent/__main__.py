@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import signal
 import sys
@@ -138,6 +139,8 @@ def _run(settings: Config, _args: argparse.Namespace) -> int:
             signal.signal(number, lambda *_: stop.set())
         agent = build.build_agent(settings)
         agent.start()
+        # What a start leaves stays to the end: no search for garbage need go through it again and again.
+        gc.freeze()
         stop.wait()
         agent.stop()
     return orders.EXIT_OK

@@ -20,6 +20,7 @@ from edge_agent.prenotify import Notifier
 from edge_agent.results.watch import ResultWatcher
 from edge_agent.spool import files, queries, recovery
 from edge_agent.spool.owner import Bell
+from edge_agent.spool.records import Capture
 from edge_agent.spool.spool import Spool
 
 _TICK_S: Final = 5.0
@@ -60,6 +61,24 @@ class AgentParts:
     """Monotonic clock, seconds."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrivals:
+    """What `keep` takes in goes to the line and is announced at once."""
+
+    line: Line
+    """Steps 3 to 7."""
+    notifier: Notifier
+    """Step 2."""
+
+    def announce(self, capture_id: str) -> None:
+        self.line.announce(capture_id)
+
+    def settle(self, capture_id: str, kept: Capture | None) -> None:
+        self.line.settle(capture_id, kept)
+        if kept is not None:
+            self.notifier.offer(kept)
+
+
 class Agent:
     """From `start` to `stop` every file that an input accepts goes through the line.
 
@@ -97,7 +116,11 @@ class Agent:
     def start(self) -> None:
         """Takes up what was left over, then opens the inputs. Raises RetryLater, OSError."""
         p = self._p
-        p.spool.listen(on_change=self._changed, on_expect=p.preparer.warm)
+        p.spool.listen(
+            on_change=self._changed,
+            on_expect=p.preparer.warm,
+            arrivals=_Arrivals(line=p.line, notifier=p.notifier),
+        )
         p.link.gate.listen(on_open=lambda: p.line.wake(now=True), on_alarm=self._alarm)
         swept = recovery.sweep(p.spool, p.config.keep_raw_s)
         p.log.info(

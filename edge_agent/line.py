@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from edge_agent.spool import files, quarantine
 from edge_agent.spool.pickup import Pickup
 from edge_agent.spool.records import PRIORITY_BATCH, Capture
 from edge_agent.spool.spool import Spool
+from edge_agent.tidy import Tidier
 from edge_agent.upload import Committed, OwnCopyDamaged, Uploader
 from sonorelay.contract.digest import trace_id
 from sonorelay.contract.notes import Signer
@@ -55,8 +55,6 @@ STEPS: Final = (
 )
 _FILTER, _DEIDENTIFY, _SPLIT, _SHARD, _UPLOAD = 3, 4, 5, 6, 7
 _SPOOL_RETRY_S: Final = 5.0
-_TIDY_WITHIN_S: Final = 5.0
-_TIDY_LOOK_S: Final = 0.02
 
 
 class Preparer(Protocol):
@@ -117,20 +115,26 @@ class Line:
     def __init__(self, parts: LineParts) -> None:
         self._p = parts
         monotonic_s = parts.monotonic_s
-        self._captured = Pickup(parts.spool, (CaptureState.CAPTURED,), monotonic_s)
-        self._sharded = Pickup(
-            parts.spool, (CaptureState.SHARDED, CaptureState.SENT, CaptureState.FAILED), monotonic_s
+        self._tidier = Tidier(
+            parts.spool,
+            parts.log,
+            keep_raw_s=parts.config.keep_raw_s,
+            quiet=lambda: self._quiet,
+            monotonic_s=monotonic_s,
         )
-        self._finished: deque[str] = deque()
-        self._to_tidy = threading.Condition()
-        self._stopped = False
+        self._captured = Pickup(parts.spool, (CaptureState.CAPTURED,), monotonic_s, self._tidier.look)
+        self._sharded = Pickup(
+            parts.spool,
+            (CaptureState.SHARDED, CaptureState.SENT, CaptureState.FAILED),
+            monotonic_s,
+            self._tidier.look,
+        )
         self._threads = [
             threading.Thread(target=self._work, args=(self._captured, self._prepare), name="prepare"),
             *(
                 threading.Thread(target=self._work, args=(self._sharded, self._upload), name=f"upload-{n}")
                 for n in range(parts.config.upload_threads)
             ),
-            threading.Thread(target=self._tidy_up, name="tidy"),
         ]
 
     def start(self) -> None:
@@ -138,6 +142,7 @@ class Line:
         for thread in self._threads:
             thread.daemon = True
             thread.start()
+        self._tidier.start()
 
     def halt(self) -> None:
         """Hands nothing more out; what is in hand goes on."""
@@ -147,24 +152,31 @@ class Line:
     def stop(self) -> None:
         """Ends the threads after what they have in hand; the rest stays in the spool. Stop the gate first."""
         self.halt()
-        with self._to_tidy:
-            self._stopped = True
-            self._to_tidy.notify_all()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
+        self._tidier.stop()
 
     def wake(self, *, now: bool = False) -> None:
         """The spool may hold more; `now`: the cloud answers again, nothing need wait longer."""
         self._captured.wake(now=now)
         self._sharded.wake(now=now)
 
+    def announce(self, capture_id: str) -> None:
+        """A capture that `settle` will hand over: it is not to be read from the spool before."""
+        self._captured.reserve(capture_id)
+
+    def settle(self, capture_id: str, kept: Capture | None) -> None:
+        """Takes on what was announced, without reading it again; None: it is not to be waited for."""
+        if kept is None:
+            self._captured.give_back(capture_id)
+        else:
+            self._captured.offer(kept)
+
     @property
     def idle(self) -> bool:
         """Every capture is done, set aside, or waits for its next try."""
-        with self._to_tidy:
-            tidy = not self._finished
-        return tidy and self._quiet
+        return self._tidier.idle and self._quiet
 
     @property
     def _quiet(self) -> bool:
@@ -212,15 +224,14 @@ class Line:
             return p.config.retry_max_s
         work = p.spool.folders.work / capture.capture_id
         files.clear(work)
-        out_dir = work / "images"
-        out_dir.mkdir(parents=True, mode=0o700)
+        work.mkdir(parents=True, mode=0o700)
         for number in (_FILTER, _DEIDENTIFY, _SPLIT):
             p.before_step(number, capture.capture_id)
         reply = p.preparer.prepare(
             PrepareRequest(
                 capture_id=capture.capture_id,
                 raw_path=raw,
-                out_dir=out_dir,
+                out_dir=work,
                 pixels=capture.pixels or p.config.pixels,
                 key_path=p.site_secret,
                 received_time=capture.received_time,
@@ -240,7 +251,8 @@ class Line:
             self._set_aside(capture, CaptureState.REFUSED, error.reason, error.detail, steps_ms)
             return None
         # The sub-files hold all of it now; gone at once, the images are never written to the disk.
-        files.clear(out_dir)
+        for image in reply.images:
+            image.path.unlink()
         steps_ms["shard + hash"] = _ms_since(began_s)
         return self._hand_on(capture, made, steps_ms)
 
@@ -324,7 +336,7 @@ class Line:
             ledger_index=list(committed.verified.ledger_indices),
             steps_ms=steps_ms,
         )
-        self._tidy_later(capture.capture_id)
+        self._tidier.later(capture.capture_id)
 
     def _upload_failed(self, capture: Capture, error: EdgeError) -> float:
         """Records failure point, error, attempts and next try (TX-09); the seconds until that."""
@@ -366,33 +378,6 @@ class Line:
             hint=EDGE_RULES[reason].en,
         )
         self._p.on_word_due()
-
-    # Files of finished captures, off the way of the next one
-
-    def _tidy_later(self, capture_id: str) -> None:
-        with self._to_tidy:
-            self._finished.append(capture_id)
-            self._to_tidy.notify()
-
-    def _tidy_up(self) -> None:
-        while True:
-            with self._to_tidy:
-                while not self._finished:
-                    if self._stopped:
-                        return
-                    self._to_tidy.wait()
-                # Overwriting raw bytes takes the disk from captures under way: a moment of quiet is better.
-                ends_s = self._p.monotonic_s() + _TIDY_WITHIN_S
-                while not self._stopped and not self._quiet and self._p.monotonic_s() < ends_s:
-                    self._to_tidy.wait(_TIDY_LOOK_S)
-                capture_id = self._finished[0]
-            try:
-                self._p.spool.tidy(capture_id, self._p.config.keep_raw_s)
-            except (EdgeError, OSError) as error:
-                # The sweep at the next start or within the hour does it again.
-                self._p.log.error("alarm", trace_id=trace_id(capture_id), error_type=type(error).__name__)
-            with self._to_tidy:
-                self._finished.popleft()
 
 
 def _sealed_before() -> Future[None]:

@@ -70,6 +70,7 @@ class Notifier:
         self._options = options
         self._changed = threading.Condition()
         self._dirty = True
+        self._offered: list[Capture] = []
         self._stopped = False
         self._notified: set[str] = set()
         self._withdrawn: set[str] = set()
@@ -86,6 +87,15 @@ class Notifier:
             self._dirty = True
             self._changed.notify_all()
 
+    def offer(self, capture: Capture) -> None:
+        """The capture was taken in just now: it is announced without being read from the spool."""
+        with self._changed:
+            if len(self._offered) >= _PAGE:
+                self._dirty = True  # A crowd waits in the spool, not in memory.
+            else:
+                self._offered.append(capture)
+            self._changed.notify_all()
+
     def stop(self) -> None:
         """Ends the thread; what is due stays in the spool. Call after the gate's stop."""
         with self._changed:
@@ -98,18 +108,20 @@ class Notifier:
     def idle(self) -> bool:
         """Nothing is due, as far as this thread knows."""
         with self._changed:
-            return not (self._dirty or self._notified or self._withdrawn)
+            return not (self._dirty or self._offered or self._notified or self._withdrawn)
 
     def _run(self) -> None:
         while not self._stopped:
             with self._changed:
-                if not self._dirty:
+                if not self._dirty and not self._offered:
                     unsaid = bool(self._notified or self._withdrawn)
                     self._changed.wait(_NOTE_AFTER_S if unsaid else None)
                 dirty, self._dirty = self._dirty, False
+                offered, self._offered = self._offered, []
             try:
-                if not dirty or len(self._notified) + len(self._withdrawn) >= _PAGE:
+                if not (dirty or offered) or len(self._notified) + len(self._withdrawn) >= _PAGE:
                     self._note()
+                self._say_offered(offered)
                 if dirty and self._say_page():
                     self.wake()
             except RetryLater as error:  # The database: the words are still due.
@@ -118,6 +130,14 @@ class Notifier:
                     self._dirty = True
                     self._changed.wait(_NOTE_AFTER_S)
         self._note_at_end()
+
+    def _say_offered(self, offered: list[Capture]) -> None:
+        for capture in offered:
+            if self._stopped:
+                return
+            self._say(capture)
+            if capture.capture_id not in self._notified:
+                self.wake()  # The spool knows that it is still due.
 
     def _say_page(self) -> bool:
         """Says what is due; True where there may be more."""

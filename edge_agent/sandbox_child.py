@@ -6,6 +6,7 @@ Limits itself first, then serves orders until its input ends.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -36,6 +37,7 @@ def main() -> None:
     _limit(hello["limits"])
     _leave_network()
     tools = _tools(hello)
+    gc.freeze()
     _send(answers, {"ready": True})
     while (message := _receive(orders)) is not None:
         _allow_cpu(hello["limits"]["cpu_s"])

@@ -6,7 +6,7 @@ A frame is 4 bytes of length (big-endian), then JSON.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,11 @@ def framed(message: dict[str, Any]) -> bytes:
     """A message as one frame."""
     data = json.dumps(message).encode()
     return len(data).to_bytes(4, "big") + data
+
+
+def _by_field(value: PrepareRequest | PrepareReply | CleanImage) -> dict[str, Any]:
+    """Name and value of each field; `dataclasses.asdict` would copy every value, which takes longer."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
 def rules_to_json(rules: FilterRules) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def rules_from_json(message: dict[str, Any]) -> FilterRules:
 
 def request_to_json(request: PrepareRequest) -> dict[str, Any]:
     """An order to the child; paths become absolute, for the child has a working folder of its own."""
-    return asdict(request) | {
+    return _by_field(request) | {
         "raw_path": str(request.raw_path.absolute()),
         "out_dir": str(request.out_dir.absolute()),
         "key_path": str(request.key_path.absolute()),
@@ -66,9 +71,9 @@ def request_from_json(message: dict[str, Any]) -> PrepareRequest:
 def reply_to_json(reply: PrepareReply) -> dict[str, Any]:
     """The child's answer."""
     images = [
-        asdict(image) | {"path": str(image.path), "sha256": image.sha256.hex()} for image in reply.images
+        _by_field(image) | {"path": str(image.path), "sha256": image.sha256.hex()} for image in reply.images
     ]
-    return asdict(reply) | {"images": images}
+    return _by_field(reply) | {"images": images}
 
 
 def reply_from_json(message: dict[str, Any]) -> PrepareReply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ from edge_agent.link.faults import LinkDown, by_reason
 from edge_agent.link.stream import Load, Shard, ShardStream
 from edge_agent.shard import sub_file_path
 from edge_agent.spool import queries
+from edge_agent.spool.records import SeenCheckpoint
 from edge_agent.spool.spool import Spool
 from sonorelay.contract.digest import sha256
 from sonorelay.contract.limits import SHARD_RESENDS_MAX
@@ -59,6 +61,9 @@ class Uploader:
         self._stream = stream
         self._given_key = log_verifier_key
         self._pinned: Verifier | None = None
+        # One agent owns the spool: what it has seen need not be read again.
+        self._seen: SeenCheckpoint | None = None
+        self._seeing = threading.Lock()
 
     def send(self, manifest: OpenUploadRequest, work: Path, sealed: Future[None]) -> Committed:
         """Sends one capture; a repeat sends only what is missing.
@@ -131,10 +136,14 @@ class Uploader:
 
     def _commit(self, manifest: OpenUploadRequest, opened: OpenUploadResponse) -> Committed:
         log = self._log_key()
-        # Read before the call: receipts of other captures may overtake this one's.
-        seen = self._spool.read(queries.seen_checkpoint)
+        # Taken before the call: receipts of other captures may overtake this one's.
+        seen = self._seen or self._spool.read(queries.seen_checkpoint)
         response = self._link.commit(opened.session_id, opened.fencing_token)
-        return Committed(response=response, verified=receipts.verify(response, manifest, log, seen))
+        verified = receipts.verify(response, manifest, log, seen)
+        with self._seeing:
+            if self._seen is None or verified.newest.size > self._seen.size:
+                self._seen = verified.newest
+        return Committed(response=response, verified=verified)
 
     def _log_key(self) -> Verifier:
         # Pinned once and for all: it is not looked up for each capture.

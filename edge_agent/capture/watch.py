@@ -43,9 +43,8 @@ class FileEvents(FileSystemEventHandler):
         name = event.dest_path if moved else event.src_path
         if name:
             path = Path(os.fsdecode(name))
-            self._notice(
-                path, moved or isinstance(event, FileClosedEvent), isinstance(event, FileCreatedEvent)
-            )
+            ended = moved or isinstance(event, FileClosedEvent)
+            self._notice(path, ended, moved or isinstance(event, FileCreatedEvent))
 
 
 def listed(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -92,12 +92,15 @@ def guard(plane: Pixels, allowed: Mask | None = None) -> Sector:
     keep = np.asarray(hull if allowed is None else cv2.bitwise_and(hull, allowed), np.uint8).copy()
     # Looked for on the whole screen: a region may cut a line and leave two letters of it.
     found = writing(plane, tissue)
-    for box in found.lines:
+    for line in found.lines:
+        box = _wider(line, keep)
         if _covered(tissue, box) > TEXT_ON_TISSUE and _covered(keep, box):
             raise ImageRefused(EdgeReason.PIXELS_MAY_IDENTIFY, "a line of text on the sector")
-    for box in [*found.lines, *found.faint_lines, *found.signs]:
+    for written in [*found.lines, *found.faint_lines, *found.signs]:
+        box = _wider(written, keep)
         if _covered(tissue, box) <= TEXT_ON_TISSUE:
-            _blank_box(keep, box)
+            x0, y0, x1, y1 = box
+            keep[y0:y1, x0:x1] = 0
     x, y, width, height = cv2.boundingRect(keep)
     return Sector(keep=keep, box=(x, y, x + width, y + height), share=share)
 
@@ -114,13 +117,8 @@ def _wider(box: Box, mask: Mask) -> Box:
 
 
 def _covered(mask: Mask, box: Box) -> float:
-    x0, y0, x1, y1 = _wider(box, mask)
+    x0, y0, x1, y1 = box
     return float(np.count_nonzero(mask[y0:y1, x0:x1])) / max(1, (x1 - x0) * (y1 - y0))
-
-
-def _blank_box(keep: Mask, box: Box) -> None:
-    x0, y0, x1, y1 = _wider(box, keep)
-    keep[y0:y1, x0:x1] = 0
 
 
 def _tissue(plane: Pixels) -> tuple[Mask, Mask]:
@@ -234,13 +232,15 @@ def _next(glyphs: list[Glyph], last: int) -> int | None:
     `glyphs` stand in order of x.
     """
     x, y, width, height = glyphs[last]
-    furthest = x + width + GAP_MAX * height
+    right, base, furthest = x + width - 1, y + height, x + width + GAP_MAX * height
+    base_apart, height_apart = max(1, round(0.15 * height)), max(1, round(0.2 * height))
     for index in range(last + 1, min(len(glyphs), last + 1 + NEIGHBOURS_MAX)):
         x1, y1, _, height1 = glyphs[index]
         if x1 > furthest:
             return None
-        on_base = abs((y1 + height1) - (y + height)) <= max(1, round(0.15 * height))
-        if x1 >= x + width - 1 and on_base and abs(height1 - height) <= max(1, round(0.2 * height)):
+        if x1 < right or abs(height1 - height) > height_apart:
+            continue
+        if abs(y1 + height1 - base) <= base_apart:
             return index
     return None
 

@@ -156,4 +156,4 @@ def _as_json(stored: StoredResult) -> bytes:
         "result_time": stored.result_time.isoformat(),
         "reading": reading,
     }
-    return json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n"
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"

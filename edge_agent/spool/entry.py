@@ -11,7 +11,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from edge_agent.items import Arrival, CaptureState, Rejection
-from edge_agent.spool.records import PRIORITY_BATCH, PRIORITY_STILL, to_us
+from edge_agent.spool.prepared import Prepared
+from edge_agent.spool.records import PRIORITY_BATCH, PRIORITY_STILL, Capture, from_values, to_us
 from edge_agent.spool.schema import capture as table
 from sonorelay.contract.reasons import EDGE_RULES, EdgeReason
 
@@ -36,8 +37,8 @@ class Entered:
 
     capture_id: str
     """The capture, new or known."""
-    takes_bytes: bool
-    """True where a new capture holds the bytes; False where they are known already."""
+    capture: Capture | None
+    """The new capture that holds the bytes; None where they are known already."""
 
 
 def _common(item: Arrival | Rejection, capture_id: str, facts: EntryFacts) -> dict[str, Any]:
@@ -69,9 +70,8 @@ def capture_row(arrival: Arrival, capture_id: str, facts: EntryFacts) -> dict[st
     }
 
 
-# Built once: making a statement costs more than running it.
-_INSERT: Final = sa.insert(table)
-_SAME_BYTES: Final = (
+_INSERT: Final = Prepared(sa.insert(table))
+_SAME_BYTES: Final = Prepared(
     sa.select(table.c.capture_id, table.c.source_name)
     .where(
         table.c.input == sa.bindparam("of_input"),
@@ -91,29 +91,31 @@ def insert_capture(tx: sa.Connection, row: dict[str, Any]) -> Entered:
     The same name and bytes at one input: the known capture. The same bytes under another name: a quiet row
     refused/DUPLICATE of which the cloud hears nothing.
     """
-    known = tx.execute(_SAME_BYTES, {"of_input": row["input"], "of_sha256": row["sha256"]}).first()
+    known = _SAME_BYTES.run(tx, {"of_input": row["input"], "of_sha256": row["sha256"]}).fetchone()
     if known is None:
-        tx.execute(_INSERT, row)
-        return Entered(capture_id=row["capture_id"], takes_bytes=True)
-    if known.source_name == row["source_name"]:
-        return Entered(capture_id=known.capture_id, takes_bytes=False)
+        seq = _INSERT.run(tx, row).lastrowid
+        capture = from_values(_INSERT.completed({**row, "seq": seq}))
+        return Entered(capture_id=capture.capture_id, capture=capture)
+    known_id, known_name = known
+    if known_name == row["source_name"]:
+        return Entered(capture_id=known_id, capture=None)
     again = tx.execute(
         sa.select(table.c.capture_id).where(
-            table.c.duplicate_of == known.capture_id, table.c.source_name == row["source_name"]
+            table.c.duplicate_of == known_id, table.c.source_name == row["source_name"]
         )
     ).first()
     if again is not None:
-        return Entered(capture_id=again.capture_id, takes_bytes=False)
+        return Entered(capture_id=again.capture_id, capture=None)
     duplicate = {
         "state": CaptureState.REFUSED,
         "reason": EdgeReason.DUPLICATE.value,
-        "duplicate_of": known.capture_id,
+        "duplicate_of": known_id,
         "copy_name": "",
         "notify_due": False,
         "saved_bytes": row["size_bytes"],
     }
     tx.execute(sa.insert(table).values(row | duplicate))
-    return Entered(capture_id=row["capture_id"], takes_bytes=False)
+    return Entered(capture_id=row["capture_id"], capture=None)
 
 
 def rejection_row(rejection: Rejection, capture_id: str, facts: EntryFacts) -> dict[str, Any]:

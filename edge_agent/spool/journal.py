@@ -25,25 +25,27 @@ class Journal:
     """
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+        # One for good: fetching a connection for each transaction costs more than the transaction.
+        self._connection = engine.connect()
         self._moves: queue.SimpleQueue[tuple[Move[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spool-journal", daemon=True)
         self._thread.start()
 
     def submit(self, move: Move[T]) -> Future[T]:
-        """Hands a move in and returns at once; its future may raise sqlalchemy's DBAPIError."""
+        """Hands a move in and returns at once; its future may raise what `prepared.TROUBLE` names."""
         future: Future[T] = Future()
         self._moves.put((move, future))
         return future
 
     def move(self, move: Move[T]) -> T:
-        """Makes the move and waits until it is durable. Raises sqlalchemy's DBAPIError."""
+        """Makes the move and waits until it is durable. Raises what `prepared.TROUBLE` names."""
         return self.submit(move).result()
 
     def close(self) -> None:
         """Finishes every move handed in before; later ones are never made."""
         self._moves.put(None)
         self._thread.join()
+        self._connection.close()
 
     def _run(self) -> None:
         open_ = True
@@ -62,8 +64,8 @@ class Journal:
 
     def _commit(self, batch: list[tuple[Move[Any], Future[Any]]]) -> None:
         try:
-            with self._engine.begin() as connection:
-                values = [move(connection) for move, _ in batch]
+            with self._connection.begin():
+                values = [move(self._connection) for move, _ in batch]
         except Exception as error:  # Outermost loop of this thread: the callers wait for it and raise it.
             if len(batch) == 1:
                 batch[0][1].set_exception(error)

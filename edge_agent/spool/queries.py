@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from edge_agent.items import CaptureState
+from edge_agent.spool.prepared import Prepared
 from edge_agent.spool.records import Capture, SeenCheckpoint, StoredResult, from_row, from_us, to_us
 from edge_agent.spool.schema import capture, result, setting
 
@@ -123,25 +124,35 @@ def counts(tx: sa.Connection) -> Counts:
     )
 
 
-# Built once: making a statement costs more than running it.
-_SETTING: Final = sa.select(setting.c.value).where(setting.c.name == sa.bindparam("of_name"))
+_SETTING: Final = Prepared(sa.select(setting.c.value).where(setting.c.name == sa.bindparam("of_name")))
+_REMEMBER: Final = Prepared(upsert(setting).on_conflict_do_nothing())
+
+
+def _or_replace(table: sa.Table) -> Prepared:
+    """Inserts a row; one with its key takes the new values."""
+    statement = upsert(table)
+    values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    return Prepared(statement.on_conflict_do_update(index_elements=table.primary_key, set_=values))
+
+
+_SET: Final = _or_replace(setting)
+_SAVE: Final = _or_replace(result)
 
 
 def read_setting(tx: sa.Connection, name: str) -> str | None:
     """A stored setting, or None."""
-    value = tx.execute(_SETTING, {"of_name": name}).scalar()
-    return None if value is None else str(value)
+    row = _SETTING.run(tx, {"of_name": name}).fetchone()
+    return None if row is None else str(row[0])
 
 
 def remember(tx: sa.Connection, name: str, value: str) -> str:
     """Stores a setting unless it has a value; the value that stands."""
-    tx.execute(upsert(setting).values(name=name, value=value).on_conflict_do_nothing())
-    return str(tx.execute(sa.select(setting.c.value).where(setting.c.name == name)).scalar_one())
+    _REMEMBER.run(tx, {"name": name, "value": value})
+    return read_setting(tx, name) or value
 
 
 def _set(tx: sa.Connection, name: str, value: str) -> None:
-    statement = upsert(setting).values(name=name, value=value)
-    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    _SET.run(tx, {"name": name, "value": value})
 
 
 def seen_checkpoint(tx: sa.Connection) -> SeenCheckpoint | None:
@@ -152,8 +163,8 @@ def seen_checkpoint(tx: sa.Connection) -> SeenCheckpoint | None:
 
 def note_checkpoint(tx: sa.Connection, seen: SeenCheckpoint) -> None:
     """Stores a verified checkpoint unless a larger one is stored."""
-    known = seen_checkpoint(tx)
-    if known is None or seen.size > known.size:
+    known = read_setting(tx, _CHECKPOINT_SIZE)
+    if known is None or seen.size > int(known):
         _set(tx, _CHECKPOINT_SIZE, str(seen.size))
         _set(tx, _CHECKPOINT_ROOT, seen.root.hex())
 
@@ -168,14 +179,17 @@ def save_result(tx: sa.Connection, stored: StoredResult | None, cursor: int) -> 
     _set(tx, _RESULTS_CURSOR, str(cursor))
     if stored is None:
         return
-    values = {
-        "ok": stored.ok,
-        "reason": stored.reason,
-        "result_us": to_us(stored.result_time),
-        "reading_json": stored.reading_json,
-    }
-    statement = upsert(result).values(capture_id=stored.capture_id, image_id=stored.image_id, **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["capture_id", "image_id"], set_=values))
+    _SAVE.run(
+        tx,
+        {
+            "capture_id": stored.capture_id,
+            "image_id": stored.image_id,
+            "ok": stored.ok,
+            "reason": stored.reason,
+            "result_us": to_us(stored.result_time),
+            "reading_json": stored.reading_json,
+        },
+    )
 
 
 def results(tx: sa.Connection, capture_id: str) -> list[StoredResult]:

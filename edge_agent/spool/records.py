@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -97,7 +98,11 @@ class Capture:
 
 def from_row(row: sa.Row[Any]) -> Capture:
     """The capture of a whole row of the table."""
-    r = row._mapping
+    return from_values(row._mapping)
+
+
+def from_values(r: Mapping[Any, Any]) -> Capture:
+    """The capture of the values of a whole row, by column."""
     return Capture(
         seq=r["seq"],
         capture_id=r["capture_id"],

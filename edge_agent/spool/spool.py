@@ -6,16 +6,16 @@ Everything that a capture needs to go on is in its row and its files; a restart 
 
 from __future__ import annotations
 
-import functools
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -23,8 +23,11 @@ from edge_agent.capture import Intake
 from edge_agent.errors import RetryLater, SpoolFull
 from edge_agent.items import Arrival, CaptureState, PixelRule, Rejection
 from edge_agent.spool import entry, files, quarantine, queries, schema
+from edge_agent.spool.arrivals import Arrivals, Woken
+from edge_agent.spool.changes import update
 from edge_agent.spool.files import Folders
 from edge_agent.spool.journal import Journal, Move
+from edge_agent.spool.prepared import TROUBLE
 from edge_agent.spool.records import Capture, SeenCheckpoint, StoredResult, to_us
 from sonorelay.contract.reasons import EdgeReason
 
@@ -68,6 +71,7 @@ class Spool:
         self._options = options
         self._on_change: Callable[[], None] = _nothing
         self._on_expect: Callable[[], None] = _nothing
+        self._arrivals: Arrivals = Woken(_nothing)
         # A capture's files follow its state: nobody may change the state while they are moved.
         self._settling = threading.Lock()
         folders.create()
@@ -77,9 +81,19 @@ class Spool:
         self._journal = Journal(self._writer)
         self._disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="spool-disk")
 
-    def listen(self, *, on_change: Callable[[], None], on_expect: Callable[[], None]) -> None:
-        """`on_change` is called after a capture came in or was moved by hand, `on_expect` on a hint."""
+    def listen(
+        self,
+        *,
+        on_change: Callable[[], None],
+        on_expect: Callable[[], None],
+        arrivals: Arrivals | None = None,
+    ) -> None:
+        """`on_change` is called after a capture was moved by hand, `on_expect` on a hint.
+
+        `arrivals` is handed what `keep` takes in; where there is none, `on_change` is called for that too.
+        """
         self._on_change, self._on_expect = on_change, on_expect
+        self._arrivals = arrivals or Woken(on_change)
 
     def close(self) -> None:
         """Finishes what was handed in; the spool must not be used afterwards."""
@@ -110,6 +124,8 @@ class Spool:
         self._options.before_step(1, capture_id)
         raw = self.folders.raw / capture_id
         row = entry.capture_row(arrival, capture_id, self._entry_facts())
+        kept: Capture | None = None
+        self._arrivals.announce(capture_id)
         try:
             os.rename(arrival.copy_path, raw)
             # Beside the transaction, not before it: until both are done the sender is not told "ok", and
@@ -117,14 +133,15 @@ class Spool:
             synced = self._disk.submit(files.fsync_folder, self.folders.raw)
             entered = self._move(lambda tx: entry.insert_capture(tx, row))
             synced.result()
-            if not entered.takes_bytes:
+            kept = entered.capture
+            if kept is None:
                 self._give_bytes(entered.capture_id, raw)
         except (OSError, RetryLater) as error:
             if raw.exists() and self._row_missing(capture_id):
                 files.shred(raw)
             raise SpoolFull("the capture could not be kept", after_s=5.0) from error
-        if entered.takes_bytes:
-            self._on_change()
+        finally:
+            self._arrivals.settle(capture_id, kept)
         return entered.capture_id
 
     def refuse(self, rejection: Rejection) -> str:
@@ -162,14 +179,14 @@ class Spool:
             else:
                 sealed.set_exception(_translated(error))
 
-        update = _update(
+        sharded = update(
             capture.capture_id,
             state=CaptureState.SHARDED,
             manifest=manifest,
             priority=priority,
             steps_ms=json.dumps(steps_ms),
         )
-        self._journal.submit(update).add_done_callback(written)
+        self._journal.submit(sharded).add_done_callback(written)
         return sealed
 
     def set_aside(
@@ -182,7 +199,7 @@ class Spool:
     ) -> None:
         """Moves a capture to refused or held, quarantines its bytes and owes the cloud a withdrawal."""
         self._move(
-            _update(
+            update(
                 capture.capture_id,
                 state=state,
                 reason=reason.value,
@@ -204,7 +221,7 @@ class Spool:
         steps_ms: dict[str, float],
     ) -> None:
         """Stores the verified receipt and moves the capture to done; only now its raw bytes may go."""
-        update = _update(
+        done = update(
             capture.capture_id,
             state=CaptureState.DONE,
             receipts=receipts,
@@ -217,7 +234,7 @@ class Spool:
         )
 
         def move(tx: sa.Connection) -> None:
-            update(tx)
+            done(tx)
             queries.note_checkpoint(tx, seen)
 
         self._move(move)
@@ -225,7 +242,7 @@ class Spool:
     def failed_once(self, capture: Capture, *, error: str, next_try_time: datetime, given_up: bool) -> None:
         """Records a failed upload (TX-09): failure point, attempts, next try; `given_up`: state failed."""
         self._move(
-            _update(
+            update(
                 capture.capture_id,
                 state=CaptureState.FAILED if given_up else CaptureState.SHARDED,
                 attempts=capture.attempts + 1,
@@ -236,21 +253,25 @@ class Spool:
 
     def make_again(self, capture_id: str) -> None:
         """Back to captured, because the sub-files are damaged or gone: steps 3 to 6 give the same bytes."""
-        self._move(_update(capture_id, state=CaptureState.CAPTURED, manifest=None))
+        self._move(update(capture_id, state=CaptureState.CAPTURED, manifest=None))
         self._on_change()
 
     def words_said(self, *, notified: Iterable[str], withdrawn: Iterable[str]) -> None:
         """The cloud has answered these pre-notifications and withdrawals; one transaction for all."""
-        said = [(list(notified), {"notify_due": False}), (list(withdrawn), {"withdraw_due": False})]
+        said = [update(capture_id, notify_due=False) for capture_id in notified]
+        said += [update(capture_id, withdraw_due=False) for capture_id in withdrawn]
 
         def move(tx: sa.Connection) -> None:
-            for ids, values in said:
-                if ids:
-                    tx.execute(
-                        sa.update(schema.capture).where(schema.capture.c.capture_id.in_(ids)).values(**values)
-                    )
+            for one in said:
+                one(tx)
 
         self._move(move)
+
+    def clear_done(self, capture_id: str, keep_raw_s: float = 0.0) -> None:
+        """`tidy` for a capture that has just been moved to done; raw bytes that stay are left to the sweep."""
+        files.clear(self.folders.work / capture_id)
+        if keep_raw_s <= 0:
+            files.shred(self.folders.raw / capture_id)
 
     def tidy(self, capture_id: str, keep_raw_s: float = 0.0) -> None:
         """Brings a capture's files in line with its state; a repeat changes nothing.
@@ -283,7 +304,7 @@ class Spool:
             quarantine.bring_back(self.folders, capture)
             again = CaptureState.CAPTURED if capture.manifest is None else CaptureState.SHARDED
             self._move(
-                _update(
+                update(
                     capture_id,
                     state=again,
                     reason=None,
@@ -314,7 +335,7 @@ class Spool:
         try:
             with self._reader.begin() as connection:
                 return question(connection)
-        except sa.exc.OperationalError as error:
+        except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
             raise RetryLater("the spool's database is busy") from error
 
     def get(self, capture_id: str) -> Capture | None:
@@ -343,7 +364,7 @@ class Spool:
     def _move(self, move: Move[T]) -> T:
         try:
             return self._journal.move(move)
-        except sa.exc.DBAPIError as error:
+        except TROUBLE as error:
             raise _translated(error) from error
 
     def _entry_facts(self) -> entry.EntryFacts:
@@ -379,29 +400,10 @@ class Spool:
 
 def _translated(error: BaseException) -> BaseException:
     """Trouble of the database as RetryLater; anything else as it is."""
-    if isinstance(error, sa.exc.DBAPIError):
-        return RetryLater(f"the spool's database refused: {type(error.orig).__name__}")
+    if isinstance(error, TROUBLE):
+        kind = type(error.orig if isinstance(error, sa.exc.DBAPIError) else error).__name__
+        return RetryLater(f"the spool's database refused: {kind}")
     return error
-
-
-def _update(capture_id: str, **values: Any) -> Move[None]:
-    statement = _update_of(tuple(values))
-
-    def move(tx: sa.Connection) -> None:
-        tx.execute(statement, {"the_capture": capture_id, **values})
-
-    return move
-
-
-@functools.cache
-def _update_of(names: tuple[str, ...]) -> sa.Update:
-    """Building a statement costs more than running it, so each set of columns has one."""
-    c = schema.capture.c
-    return (
-        sa.update(schema.capture)
-        .where(c.capture_id == sa.bindparam("the_capture"))
-        .values({name: sa.bindparam(name, type_=c[name].type) for name in names})
-    )
 
 
 _spool: type[Intake] = Spool

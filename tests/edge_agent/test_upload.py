@@ -128,7 +128,8 @@ def test_an_unknown_device_stops_and_calls_a_person(bench: Bench) -> None:
     agent = bench.start()
     capture_id = agent.spool.keep(arrival(agent.spool, b"picture"))
     until(lambda: "ask IT" in agent.link_problem)
-    until(lambda: bench.capture(capture_id).attempts == 1)
+    # More than once where the first word, which is answered, comes after the upload.
+    until(lambda: bench.capture(capture_id).attempts >= 1)
     assert bench.capture(capture_id).state is CaptureState.SHARDED
     assert "ask IT" in bench.log.getvalue()
 
