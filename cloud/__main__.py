@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import shutil
 import sys
@@ -94,6 +95,9 @@ def _serve(config: Config) -> int:
     log = start_logging(sys.stderr)
 
     def on_ready(endpoints: Endpoints) -> None:
+        # What the start has made stays: collections from here on need not look at it again.
+        gc.collect()
+        gc.freeze()
         line = {
             "grpc": endpoints.grpc,
             "http": endpoints.http,

@@ -7,10 +7,12 @@ import shutil
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+import cv2
 import sqlalchemy as sa
 
 from cloud.config import Config
@@ -55,6 +57,10 @@ _QUEUE_LOOK_S: Final = 1.0
 
 def no_step(_number: int, _name: str) -> None:
     """The hook before steps that does nothing."""
+
+
+def no_part(_part: bytes) -> None:
+    """Takes parts where no image is read."""
 
 
 def build_server(
@@ -131,6 +137,7 @@ async def _open(
         bus=bus,
         uploads=Uploads(database, store, config.open_uploads_max),
         budget=Budget(_FRAGMENTS_MAX_BYTES),
+        offer_part=no_part,
         admit=admission(config, database),
         late_timings=LateTimings(),
         draining=draining,
@@ -143,8 +150,9 @@ async def _open(
     loops = [MissingWatch(database, bus, clock, log).run]
     if engine is not None:
         await database.write(lambda tx: end_leases(tx, READ_JOB, clock()))
-        signer = Signer(config.site, load_key(key_file))
-        loops.append(_worker(config, services, engine, signer).run)
+        worker = _worker(config, services, engine, Signer(config.site, load_key(key_file)))
+        services = replace(services, offer_part=worker.offer)
+        loops.append(worker.run)
     return Parts(
         guard=Guard(log, draining, lambda: uuid.uuid4().hex),
         ingest=IngestServicer(services),
@@ -163,6 +171,8 @@ def _worker(
     config: Config, services: IngestServices, engine: DescribingEngine, signer: Signer
 ) -> InferenceWorker:
     """The inference worker, on what ingest works on."""
+    # Each image has a thread of its own; more for single resizings cost more than they save.
+    cv2.setNumThreads(1)
     work = WorkServices(
         database=services.database,
         jobs=services.jobs,

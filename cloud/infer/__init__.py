@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -51,3 +51,17 @@ class Describes(Protocol):
 
 class DescribingEngine(Engine, Describes, Protocol):
     """An engine that also knows the facts about its models: what reading an image needs."""
+
+
+@runtime_checkable
+class RunsHere(Protocol):
+    """An engine in this process that can run a model on the thread that calls: no hop, no queue."""
+
+    def run(
+        self, model: str, inputs: Mapping[str, NDArray[Any]], *, alone: bool
+    ) -> Mapping[str, NDArray[Any]]:
+        """As `Engine.infer`, on the calling thread, and never busy: who calls bounds how many run at once.
+
+        `alone`: the caller has the processor to itself, so more threads may help; otherwise only the calling
+        one works, which costs least. The outputs are the same either way.
+        """

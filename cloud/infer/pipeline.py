@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.infer import DescribingEngine
+from cloud.infer import DescribingEngine, RunsHere
 from cloud.infer.annotate import Annotation, annotate, fill
 from cloud.infer.classify import BRAIN, Classification, classify
 from cloud.infer.decode import Still, decode
 from cloud.infer.errors import InputInvalid, ModelInvalid
 from cloud.infer.heatmap import Heat, heat_map, palette
 from cloud.infer.measure import Measurements, Scale, measure
-from cloud.infer.pictures import fast_png, indexed_png
+from cloud.infer.pictures import indexed_png, mask_png
 from cloud.infer.preprocess import (
     CropBox,
     Letterbox,
@@ -98,13 +99,62 @@ class _Stopwatch:
         self.milliseconds[name] += (self._clock() - began) * 1000
 
 
+TakePicture = Callable[[str, bytes], None]
+"""Called with a picture's name and PNG file as soon as it is made, on the thread that reads."""
+
+HasCores = Callable[[], bool]
+"""Says whether a reading may use more than one core now; asked before each model."""
+
+
+class _Call(Protocol):
+    """Runs a model and waits for it: `RunsHere.run`, or a call across to an engine elsewhere."""
+
+    def __call__(
+        self, model: str, inputs: Mapping[str, NDArray[Any]], *, alone: bool
+    ) -> Mapping[str, NDArray[Any]]: ...
+
+
+class _Models:
+    """The engine, as one reading uses it."""
+
+    def __init__(self, call: _Call, is_alone: HasCores) -> None:
+        self._call = call
+        self.is_alone = is_alone
+
+    def run(
+        self, model: str, input_name: str, item: NDArray[Any], *, alone: bool
+    ) -> Mapping[str, NDArray[Any]]:
+        """One item through a model: a batch axis is put on and taken off; what is not finite is refused."""
+        outputs = self._call(model, {input_name: item[np.newaxis]}, alone=alone)
+        for name, array in outputs.items():
+            if not np.isfinite(array).all():
+                raise ModelInvalid(model, f"its output {name!r} is not finite")
+        return {name: array[0] for name, array in outputs.items()}
+
+
+def _ignore(_name: str, _png: bytes) -> None:
+    """Takes a picture that nobody waits for."""
+
+
+def _always() -> bool:
+    """No other work wants the cores."""
+    return True
+
+
 class Reader:
     """Reads stills with an engine that serves the three models. It keeps nothing from one still to the
-    next."""
+    next.
+
+    Each still has a thread for all of its steps, so stills at the same time cost no hops and do not wait for
+    each other. One that is alone may use the other cores too: for the models, and for the plane beside the
+    head.
+    """
 
     def __init__(self, engine: DescribingEngine, clock: Callable[[], float] = time.perf_counter) -> None:
         self._engine = engine
         self._clock = clock
+        self._under_way = 0
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-beside")
 
     async def read(
         self,
@@ -112,66 +162,90 @@ class Reader:
         media_type: str,
         mm_per_pixel: float | None = None,
         scale_source: str | None = None,
+        take_picture: TakePicture = _ignore,
+        has_cores: HasCores = _always,
     ) -> ReadResult:
-        """Reads one still; the answer depends on the arguments and the models alone.
+        """Reads one still; the answer depends on the still, its scale and the models alone.
 
         `mm_per_pixel` with its `scale_source` goes before a scale that the file itself states. A still that
         shows no sure finding gives a reading that abstains, with its reasons. Raises ImageUnreadable for
-        bytes that are no still, InputInvalid for a scale that is none, and the engine's errors.
+        bytes that are no still, InputInvalid for a scale that is none, and the engine's errors; some pictures
+        may have been taken by then.
         """
         scale = _given_scale(mm_per_pixel, scale_source)
+        call = self._engine.run if isinstance(self._engine, RunsHere) else self._across()
+        models = _Models(call, lambda: self._under_way <= 1 and has_cores())
+        self._under_way += 1
+        try:
+            return await asyncio.to_thread(self._read, image_bytes, media_type, scale, models, take_picture)
+        finally:
+            self._under_way -= 1
+
+    @property
+    def under_way(self) -> int:
+        """How many stills are being read."""
+        return self._under_way
+
+    def _across(self) -> _Call:
+        """Calls the engine on the loop of this task, from another thread."""
+        loop = asyncio.get_running_loop()
+
+        def run(model: str, inputs: Mapping[str, NDArray[Any]], *, alone: bool) -> Mapping[str, NDArray[Any]]:
+            return asyncio.run_coroutine_threadsafe(self._engine.infer(model, inputs), loop).result()
+
+        return run
+
+    def _read(
+        self, image: bytes, media_type: str, scale: Scale | None, models: _Models, take_picture: TakePicture
+    ) -> ReadResult:
+        """All steps of one still, on this thread."""
         watch = _Stopwatch(self._clock)
-        still = await asyncio.to_thread(_prepare, image_bytes, media_type, scale, watch)
-        segmented = await self._segment(still, watch)
+        still = _prepare(image, media_type, scale, watch)
+        pictures: dict[str, bytes] = {}
+
+        def keep(name: str, png: bytes) -> None:
+            pictures[name] = png
+            take_picture(name, png)
+
+        segmented = self._segment(models, still, watch)
         # Not beside the head model: its threads wait for each other, so whatever takes a core from it delays
         # it.
-        (plane, _), located = await asyncio.gather(
-            self._plane(still, watch), asyncio.to_thread(_locate, segmented, still, watch)
-        )
+        alone = models.is_alone()
+        beside = self._beside.submit(self._plane, models, still, watch) if alone else None
+        located = _locate(segmented, still, watch)
+        keep("mask.png", _mask(still, located, watch))
+        plane = beside.result() if beside else self._plane(models, still, watch)
         region = _believed(located, plane)
-        brain, mask_png = await asyncio.gather(
-            self._brain(plane, region, watch), asyncio.to_thread(_mask_png, still, located, watch)
-        )
-        heat, pictures = None, {"mask.png": mask_png}
+        brain = self._brain(models, plane, region, watch)
+        heat = None
         if brain is not None:
-            heat, pictures["heatmap.png"] = await asyncio.to_thread(_heat, *brain, still, region, watch)
-        return ReadResult(
-            reading=self._reading(still, region, plane, brain[0] if brain else None, heat, watch),
-            pictures=pictures,
-        )
+            heat, heatmap = _heat(*brain, still, region, watch)
+            keep("heatmap.png", heatmap)
+        reading = self._reading(still, region, plane, brain[0] if brain else None, heat, watch)
+        return ReadResult(reading=reading, pictures=pictures)
 
-    async def _run(self, model: str, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """One item through a model: a batch axis is put on and taken off; what is not finite is refused."""
-        outputs = await self._engine.infer(model, {name: array[np.newaxis] for name, array in inputs.items()})
-        for name, array in outputs.items():
-            if not np.isfinite(array).all():
-                raise ModelInvalid(model, f"its output {name!r} is not finite")
-        return {name: array[0] for name, array in outputs.items()}
-
-    async def _segment(self, still: _Prepared, watch: _Stopwatch) -> NDArray[np.float32]:
+    def _segment(self, models: _Models, still: _Prepared, watch: _Stopwatch) -> NDArray[np.float32]:
         """The head model's probability canvas, 1 x h x w."""
         with watch.step("segment"):
-            return (await self._run(SEGMENT_MODEL, {"image": still.segment_canvas}))["probability"]
+            outputs = models.run(SEGMENT_MODEL, "image", still.segment_canvas, alone=models.is_alone())
+            return outputs["probability"]
 
-    async def _classify(
-        self, model: str, input_name: str, canvas: NDArray[np.float32], watch: _Stopwatch
-    ) -> tuple[Classification, NDArray[np.float32]]:
-        """A classifier's answer and its raw signed class maps (classes x h x w), from one call."""
+    def _plane(self, models: _Models, still: _Prepared, watch: _Stopwatch) -> Classification:
+        """The plane model's answer; by one thread, because where there is another it locates the head."""
         with watch.step("classify"):
-            outputs = await self._run(model, {input_name: canvas})
-            return classify(outputs["logits"], self._engine.describe(model)), outputs["map"]
+            outputs = models.run(PLANE_MODEL, "image", plane_input(still.gray), alone=False)
+            return classify(outputs["logits"], self._engine.describe(PLANE_MODEL))
 
-    async def _plane(self, still: _Prepared, watch: _Stopwatch) -> tuple[Classification, NDArray[np.float32]]:
-        canvas = await asyncio.to_thread(_plane_canvas, still, watch)
-        return await self._classify(PLANE_MODEL, "image", canvas, watch)
-
-    async def _brain(
-        self, plane: Classification, region: _Region, watch: _Stopwatch
+    def _brain(
+        self, models: _Models, plane: Classification, region: _Region, watch: _Stopwatch
     ) -> tuple[Classification, NDArray[np.float32]] | None:
-        """The brain model's answer where the still shows a brain with a head to cut out."""
+        """The brain model's answer and its raw signed class maps (classes x h x w), where the still shows a
+        brain with a head to cut out."""
         if plane.label != BRAIN or region.brain_canvas is None:
             return None
-        return await self._classify(BRAIN_MODEL, "crop", region.brain_canvas, watch)
+        with watch.step("classify"):
+            outputs = models.run(BRAIN_MODEL, "crop", region.brain_canvas, alone=models.is_alone())
+            return classify(outputs["logits"], self._engine.describe(BRAIN_MODEL)), outputs["map"]
 
     def _reading(
         self,
@@ -250,11 +324,6 @@ def _prepare(image: bytes, media_type: str, scale: Scale | None, watch: _Stopwat
     )
 
 
-def _plane_canvas(still: _Prepared, watch: _Stopwatch) -> NDArray[np.float32]:
-    with watch.step("classify"):
-        return plane_input(still.gray)
-
-
 def _nowhere(search: HeadSearch) -> _Region:
     return _Region(search=search, annotation=None, crop=None, brain_canvas=None, measurements=None)
 
@@ -291,13 +360,13 @@ def _locate(probability: NDArray[np.float32], still: _Prepared, watch: _Stopwatc
     )
 
 
-def _mask_png(still: _Prepared, region: _Region, watch: _Stopwatch) -> bytes:
+def _mask(still: _Prepared, region: _Region, watch: _Stopwatch) -> bytes:
     """The annotated region as a picture of the still's size: 255 inside the ellipse, 0 outside and without a
     head."""
     with watch.step("annotate"):
         image_hw = (still.gray.shape[0], still.gray.shape[1])
         head = region.search.head
-        return fast_png(fill(head.ellipse, image_hw) if head else np.zeros(image_hw, np.uint8))
+        return mask_png(fill(head.ellipse, image_hw) if head else np.zeros(image_hw, np.uint8))
 
 
 def _heat(

@@ -104,6 +104,9 @@ class ShardStream:
             put = asyncio.create_task(self._put(upload, key, whole))
             self._puts.add(put)
             put.add_done_callback(self._puts.discard)
+            if len(upload.parts[fragment.part_index].shard_digests) == 1:
+                # Soon, not now: the shard's way into the store goes first.
+                asyncio.get_running_loop().call_soon(self._services.offer_part, whole)
 
     def _assembled(self, key: ShardKey, fragment: Fragment, length: int) -> bytes | None:
         """The whole shard, once its last fragment is here."""

@@ -23,6 +23,9 @@ BeforeStep = Callable[[int, str], None]
 Admit = Callable[[int], Awaitable[None]]
 """Lets an upload of so many bytes in, or raises StoreFull."""
 
+OfferPart = Callable[[bytes], None]
+"""Takes the bytes of a part that came whole, unchecked: its still may be read ahead. Nothing depends on it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestServices:
@@ -42,6 +45,8 @@ class IngestServices:
     """Uploads under way."""
     budget: Budget
     """Memory that fragments may use."""
+    offer_part: OfferPart
+    """Lets a still be read beside the steps 8 to 10."""
     admit: Admit
     """Refuses uploads while the server is full."""
     late_timings: LateTimings

@@ -10,7 +10,7 @@ import structlog
 from cloud.errors import RetryLater
 from cloud.ledger.file_log import FileLedger
 
-_INTERVAL_S: Final = 0.2
+_INTERVAL_S: Final = 1.0
 
 
 async def publish_until(stop: asyncio.Event, ledger: FileLedger, interval_s: float = _INTERVAL_S) -> None:

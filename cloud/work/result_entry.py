@@ -32,6 +32,8 @@ class ReadImage:
     """SHA-256 of each picture in the blob store, by name."""
     infer_ms: float
     """How long the reading took, milliseconds."""
+    ahead_ms: float = 0.0
+    """How much of that passed before the image was in the queue, beside the steps before, milliseconds."""
 
     @property
     def ok(self) -> bool:

@@ -63,6 +63,8 @@ def store_result(
     """Writes the result of an image in `tx`: row, ledger entry, state of its capture, outbox.
 
     `queue_ms`: how long the image waited to be read; `late_ms`: durations of earlier steps to store along.
+    The image's own timings say how long its reading took; among the capture's steps only that part counts
+    which did not pass beside the steps before, so that their sum is no more than the whole.
     """
     (index,) = log.ledger.append(tx, [entry(read, now, log.signer)])
     timings = {QUEUE: round(queue_ms, 3), NAMES[11]: round(read.infer_ms, 3)}
@@ -81,7 +83,7 @@ def store_result(
     shown = {**row.cloud_timings_ms, **late_ms}
     # Of several images the first one's wait counts; the models run for each.
     shown.setdefault(QUEUE, timings[QUEUE])
-    shown[NAMES[11]] = round(shown.get(NAMES[11], 0.0) + read.infer_ms, 3)
+    shown[NAMES[11]] = round(shown.get(NAMES[11], 0.0) + read.infer_ms - read.ahead_ms, 3)
     values: dict[str, Any] = {"cloud_timings_ms": shown, "updated_time": now}
     if _UNREAD.first(tx, {"of_capture": row.capture_id}) is None:
         values["state"] = CaptureState.RESULT.value

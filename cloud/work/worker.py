@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from cloud.db import Database, Tx
 from cloud.db.jobs import Jobs, Lease
+from cloud.db.prepared import Prepared
 from cloud.db.tables import capture
 from cloud.db.times import Clock
 from cloud.errors import RetryLater
 from cloud.infer.errors import EngineBusy, ImageUnreadable
-from cloud.infer.pipeline import Reader
+from cloud.infer.pipeline import Reader, ReadResult
 from cloud.line import NAMES, READ_JOB
 from cloud.log import Log, where
 from cloud.publish import Bus
@@ -26,9 +27,11 @@ from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC, RESULTS_TOPIC
 from cloud.publish.worklist import ImageSource, read_image
 from cloud.store import BlobStore
 from cloud.store.parts import read_range
+from cloud.work.ahead import ReadAhead
 from cloud.work.result_entry import ReadImage
 from cloud.work.results import ResultLedger, finish_held, store_result, store_timing
-from sonorelay.contract.digest import sha256, trace_id
+from cloud.work.still import StillKey, StillReading
+from sonorelay.contract.digest import trace_id
 from sonorelay.contract.reasons import EdgeReason
 
 T = TypeVar("T")
@@ -36,8 +39,9 @@ T = TypeVar("T")
 READ_MAX_BYTES: Final = 512 * 1024 * 1024
 """A larger image is not read: it would have to lie in memory as a whole."""
 _RETRY_MAX_S: Final = 60.0
-# Built once: making a statement costs more than running it.
-_COMMITTED: Final = sa.select(capture.c.committed_time).where(capture.c.capture_id == sa.bindparam("of"))
+_COMMITTED: Final = Prepared(
+    sa.select(capture.c.committed_time).where(capture.c.capture_id == sa.bindparam("of_capture"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +78,24 @@ class _Task:
 
     lease: Lease
     source: ImageSource
-    queue_ms: float
+    committed_s: float
+    """When its capture was committed, by the stopwatch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Timed:
+    """What came of an image, and when it was read, by the stopwatch."""
+
+    read: ReadImage
+    began_s: float
 
 
 class InferenceWorker:
     """Reads what is queued, at most `overlap` images at a time. A result is stored once: whoever lost the
     lease stores nothing. An image that cannot be read gets a result that says so.
+
+    While nothing is queued, a still may be read before its image is (`offer`). `infer` is how long an image's
+    reading took, `queue` how long it waited from the end of its commit until its reading began.
 
     `poll_s`: how often it looks without being woken; `heartbeat_s`: how often it renews its leases.
     """
@@ -91,19 +107,39 @@ class InferenceWorker:
         self._overlap = overlap
         self._poll_s = poll_s
         self._heartbeat_s = heartbeat_s
+        self._ahead = ReadAhead(services.reader, services.stopwatch)
+        self._running: dict[asyncio.Task[None], _Task] = {}
         self._woken = asyncio.Event()
+        self._may_be_more = True
         self._publish_ms: dict[str, float] = {}
+
+    def offer(self, part: bytes) -> None:
+        """Takes a part as it came, unchecked: its still may be read now where no other waits to be.
+
+        Nothing depends on it: what is read ahead of its job is used once the job is claimed, or dropped.
+        """
+        if not self._running and not self._may_be_more:
+            self._ahead.begin(part)
 
     async def run(self) -> None:
         """Works until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
-            tasks.create_task(self._tick())
-            await self._dispatch(tasks)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen())
+                tasks.create_task(self._tick())
+                tasks.create_task(self._keep_leases())
+                await self._dispatch(tasks)
+        finally:
+            self._ahead.close()
 
     async def _listen(self) -> None:
         async for _ in self._services.bus.subscribe(JOBS_TOPIC):
-            self._woken.set()
+            self._look()
+
+    def _look(self) -> None:
+        """There may be jobs."""
+        self._may_be_more = True
+        self._woken.set()
 
     async def _tick(self) -> None:
         """What nobody announces: delayed and abandoned jobs become due, held ones need a result that says so."""
@@ -111,34 +147,31 @@ class InferenceWorker:
             with self._outermost():
                 await self._finish_held()
                 await self._store_late_timings()
-            self._woken.set()
+            self._look()
             await asyncio.sleep(self._poll_s)
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
         """Fills free places from the queue: one transaction each time there may be jobs, none otherwise."""
-        running: set[asyncio.Task[None]] = set()
-        may_be_more = True
         while True:
-            free = self._overlap - len(running)
-            if self._woken.is_set():
-                self._woken.clear()
-                may_be_more = True
-            if free and may_be_more:
-                may_be_more = False
-                with self._outermost():
-                    claimed, may_be_more = await self._claim(free)
-                    running |= {tasks.create_task(self._guarded(task)) for task in claimed}
+            await self._woken.wait()
+            self._woken.clear()
+            free = self._overlap - len(self._running)
+            if not free or not self._may_be_more:
                 continue
-            woken = asyncio.create_task(self._woken.wait())
-            try:
-                await asyncio.wait({woken, *running}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                woken.cancel()
-            running = {task for task in running if not task.done()}
+            # Before the claim: what is announced during it is looked for again.
+            self._may_be_more = False
+            with self._outermost():
+                claimed, is_full = await self._claim(free)
+                for task in claimed:
+                    running = tasks.create_task(self._work_on(task))
+                    self._running[running] = task
+                    running.add_done_callback(self._ended)
+                if is_full:
+                    self._look()
 
-    async def _guarded(self, task: _Task) -> None:
-        with self._outermost():
-            await self._work_on(task)
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        del self._running[running]
+        self._woken.set()
 
     @contextlib.contextmanager
     def _outermost(self) -> Iterator[None]:
@@ -160,47 +193,42 @@ class InferenceWorker:
                 if source is None:
                     services.jobs.hold(tx, lease, "NO_IMAGE")
                     continue
-                found.append((lease, source, tx.execute(_COMMITTED, {"of": source.capture_id}).scalar_one()))
+                committed = _COMMITTED.one(tx, {"of_capture": source.capture_id}).committed_time
+                found.append((lease, source, committed))
             return len(leases), found
 
         count, found = await services.database.write(work)
-        now = services.clock()
+        now, now_s = services.clock(), services.stopwatch()
         claimed = [
-            _Task(lease=lease, source=source, queue_ms=max(0.0, (now - committed).total_seconds() * 1000))
+            _Task(lease=lease, source=source, committed_s=now_s - (now - committed).total_seconds())
             for lease, source, committed in found
         ]
         return claimed, count == limit
 
     async def _work_on(self, task: _Task) -> None:
         """Reads an image under its lease and stores the result; a failure gives the job back."""
-        reading = asyncio.create_task(self._read_and_store(task))
-        heartbeat = asyncio.create_task(self._keep(task.lease))
-        try:
-            await asyncio.wait({reading, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                reading.result()
-            else:
-                self._services.log.warning("lease_lost", **_named(task))
-        except Exception as error:  # the outermost loop of a job: it is tried again, then held
-            await self._give_back(task, error)
-        finally:
-            for running in (reading, heartbeat):
-                running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(reading, heartbeat, return_exceptions=True)
+        with self._outermost():
+            try:
+                await self._read_and_store(task)
+            except Exception as error:  # the outermost loop of a job: it is tried again, then held
+                await self._give_back(task, error)
 
     async def _read_and_store(self, task: _Task) -> None:
         services = self._services
         services.before_step(11, NAMES[11])
-        read = await self._patiently(lambda: self._read(task.source))
+        timed = await self._patiently(lambda: self._read(task.source))
         began_s = services.stopwatch()
         capture_id = task.source.capture_id
         late_ms = services.late_timings.take(capture_id)
+        # The commit's time is the begin of its transaction, which step 10 counts.
+        waited_ms = (timed.began_s - task.committed_s) * 1000 - late_ms.get(NAMES[10], 0.0)
+        read = replace(timed.read, ahead_ms=min(max(0.0, -waited_ms), timed.read.infer_ms))
 
         def work(tx: Tx) -> bool:
             if not services.jobs.done(tx, task.lease):
                 return False
-            store_result(tx, services.log_of_results, read, services.clock(), task.queue_ms, late_ms)
+            queue_ms = max(0.0, waited_ms)
+            store_result(tx, services.log_of_results, read, services.clock(), queue_ms, late_ms)
             return True
 
         if not await self._patiently(lambda: services.database.write(work)):
@@ -215,11 +243,23 @@ class InferenceWorker:
         # Known only now, and not worth a transaction of its own: the next tick stores it.
         self._publish_ms[capture_id] = publish_ms
 
-    async def _read(self, source: ImageSource) -> ReadImage:
-        """Runs step 11 on one image; its pictures are durable when it returns."""
+    async def _read(self, source: ImageSource) -> _Timed:
+        """Runs step 11 on one image, or takes what was read ahead; its pictures are durable when it returns."""
         services = self._services
         if source.size_bytes > READ_MAX_BYTES:
-            return _unread(source, EdgeReason.TOO_LARGE)
+            return self._unread(source, EdgeReason.TOO_LARGE)
+        key = StillKey(
+            sha256=source.sha256,
+            media_type=source.media_type,
+            mm_per_pixel=source.mm_per_pixel,
+            scale_source=source.scale_source,
+        )
+        ahead = self._ahead.take(key)
+        if ahead is not None:
+            ahead.reading.store_in(services.store)
+            found = await ahead.result()
+            if found is not None:
+                return await self._stored(source, ahead.reading, found)
         image = await read_range(
             services.store,
             source.shard_digests,
@@ -227,24 +267,35 @@ class InferenceWorker:
             source.start_bytes,
             source.size_bytes,
         )
-        began_s = services.stopwatch()
+        reading = StillReading(services.reader, services.stopwatch)
+        reading.store_in(services.store)
         try:
-            found = await services.reader.read(
-                image, source.media_type, source.mm_per_pixel, source.scale_source
-            )
+            found = await reading.read(image, key)
         except ImageUnreadable:
-            return _unread(source, EdgeReason.IMAGE_UNREADABLE)
-        infer_ms = (services.stopwatch() - began_s) * 1000
-        pictures = {name: (sha256(data), data) for name, data in found.pictures.items()}
-        await asyncio.gather(*(services.store.put(digest, data) for digest, data in pictures.values()))
-        return ReadImage(
+            return self._unread(source, EdgeReason.IMAGE_UNREADABLE)
+        return await self._stored(source, reading, found)
+
+    async def _stored(self, source: ImageSource, reading: StillReading, found: ReadResult) -> _Timed:
+        read = ReadImage(
             image_id=source.image_id,
             sha256=source.sha256,
             reason=None,
             reading=found.reading.to_json(),
-            pictures={name: digest for name, (digest, _) in pictures.items()},
-            infer_ms=infer_ms,
+            pictures=await reading.stored(),
+            infer_ms=(reading.ended_s - reading.began_s) * 1000,
         )
+        return _Timed(read=read, began_s=reading.began_s)
+
+    def _unread(self, source: ImageSource, reason: EdgeReason) -> _Timed:
+        read = ReadImage(
+            image_id=source.image_id,
+            sha256=source.sha256,
+            reason=reason,
+            reading=None,
+            pictures={},
+            infer_ms=0.0,
+        )
+        return _Timed(read=read, began_s=self._services.stopwatch())
 
     async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T:
         """Repeats what can only wait (busy engine, full disk) while the lease is kept: no attempt is lost."""
@@ -257,16 +308,26 @@ class InferenceWorker:
                 )
                 await asyncio.sleep(busy.after_s)
 
-    async def _keep(self, lease: Lease) -> None:
-        """Renews a lease until it is lost."""
-
-        def renew(tx: Tx) -> bool:
-            return self._services.jobs.heartbeat(tx, lease)
-
+    async def _keep_leases(self) -> None:
+        """Renews the leases of all that is being read; the reading of one that was lost is stopped."""
         while True:
             await asyncio.sleep(self._heartbeat_s)
-            if not await self._patiently(lambda: self._services.database.write(renew)):
-                return
+            if held := dict(self._running):
+                with self._outermost():
+                    await self._renew(held)
+
+    async def _renew(self, held: dict[asyncio.Task[None], _Task]) -> None:
+        services = self._services
+
+        def renew(tx: Tx) -> list[bool]:
+            return [services.jobs.heartbeat(tx, task.lease) for task in held.values()]
+
+        kept = await self._patiently(lambda: services.database.write(renew))
+        for (running, task), is_kept in zip(held.items(), kept, strict=True):
+            # One that has ended meanwhile has given its lease up itself.
+            if not is_kept and not running.done():
+                services.log.warning("lease_lost", **_named(task))
+                running.cancel()
 
     async def _give_back(self, task: _Task, error: Exception) -> None:
         services = self._services
@@ -302,12 +363,6 @@ class InferenceWorker:
             services.log.error("images_held", count=len(finished))
             await services.bus.publish(OUTBOX_TOPIC)
             await services.bus.publish(RESULTS_TOPIC)
-
-
-def _unread(source: ImageSource, reason: EdgeReason) -> ReadImage:
-    return ReadImage(
-        image_id=source.image_id, sha256=source.sha256, reason=reason, reading=None, pictures={}, infer_ms=0.0
-    )
 
 
 def _named(task: _Task) -> dict[str, str | int]:

@@ -18,7 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from cloud.infer import DescribingEngine, ModelInfo
+from cloud.infer import DescribingEngine, ModelInfo, RunsHere
 from cloud.infer.engines.repository import ModelFolder, TensorSpec, model_folders, read_model_folder
 from cloud.infer.errors import EngineBusy, InputInvalid, ModelInvalid, ModelUnknown
 
@@ -58,8 +58,10 @@ class _Loaded:
 
     folder: ModelFolder
     """Its checked folder."""
-    session: Any
-    """Its onnxruntime session; safe to run from several threads."""
+    wide: Any
+    """Its onnxruntime session of several threads, for a run that is alone; safe to run from several threads."""
+    narrow: Any
+    """Its session of one thread, for runs at the same time; the same session where one thread is the limit."""
     output_names: list[str]
     """The outputs to ask for, in the configuration's order."""
 
@@ -68,9 +70,10 @@ class OnnxEngine:
     """Serves every model of a Triton repository; loads and warms them up in `start`, then never touches the
     disk.
 
-    It holds at most `queue_limit` calls, running and waiting, and answers `EngineBusy` beyond. Runs happen in
-    `threads` worker threads, so the event loop stays free. `threads` also caps the threads within one run,
-    which otherwise are the configuration's `intra_op_thread_count`.
+    `infer` holds at most `queue_limit` calls, running and waiting, and answers `EngineBusy` beyond; its runs
+    happen in `threads` worker threads, so the event loop stays free. A run that is alone uses the
+    configuration's `intra_op_thread_count` threads, at most `threads`; runs at the same time use one each:
+    several threads within each of them would fight for the same cores. The outputs are the same.
     """
 
     def __init__(
@@ -101,7 +104,8 @@ class OnnxEngine:
         self._loaded = loaded
 
     async def close(self) -> None:
-        """Stops serving; returns when the runs under way have ended. A repeat changes nothing."""
+        """Stops serving; returns when the calls of `infer` under way have ended, while a `run` under way ends on
+        its caller's thread. A repeat changes nothing."""
         self._loaded = {}
         pool, self._pool = self._pool, None
         if pool is not None:
@@ -114,11 +118,21 @@ class OnnxEngine:
             raise ModelUnknown(model)
         feeds = _checked(loaded.folder, inputs)
         self._admit()
-        future = pool.submit(self._run, loaded, feeds)
+        future = pool.submit(self._timed_run, loaded, feeds)
         # Released when the run ends, not when the caller stops waiting: a cancelled call may still be
         # running.
         future.add_done_callback(self._release)
         return await asyncio.wrap_future(future)
+
+    def run(
+        self, model: str, inputs: Mapping[str, NDArray[Any]], *, alone: bool
+    ) -> Mapping[str, NDArray[Any]]:
+        """See `RunsHere.run`."""
+        loaded = self._loaded.get(model)
+        if loaded is None:
+            raise ModelUnknown(model)
+        feeds = _checked(loaded.folder, inputs)
+        return _outputs(loaded, loaded.wide if alone else loaded.narrow, feeds)
 
     async def ready(self, model: str) -> bool:
         """See `Engine.ready`."""
@@ -136,20 +150,14 @@ class OnnxEngine:
 
     def _load(self, path: Path) -> _Loaded:
         folder = read_model_folder(path)
-        options = ort.SessionOptions()
-        options.log_severity_level = _QUIET
-        options.intra_op_num_threads = min(folder.intra_op_threads or self._threads, self._threads)
-        options.inter_op_num_threads = 1
-        # Spinning workers would take the second core from the other model and from the steps between the
-        # models.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            session = ort.InferenceSession(folder.weights, options, providers=["CPUExecutionProvider"])
-        except _RUNTIME_ERRORS as exc:
-            raise ModelInvalid(path.name, f"onnxruntime cannot load the weights: {exc}") from exc
-        _check_signature(folder, session)
-        loaded = _Loaded(folder=folder, session=session, output_names=[t.name for t in folder.outputs])
-        _warm_up(loaded)
+        threads = min(folder.intra_op_threads or self._threads, self._threads)
+        narrow = _open_session(folder, 1)
+        wide = _open_session(folder, threads) if threads > 1 else narrow
+        loaded = _Loaded(
+            folder=folder, wide=wide, narrow=narrow, output_names=[t.name for t in folder.outputs]
+        )
+        for session in {id(wide): wide, id(narrow): narrow}.values():
+            _warm_up(loaded, session)
         return loaded
 
     def _admit(self) -> None:
@@ -162,17 +170,33 @@ class OnnxEngine:
         with self._lock:
             self._admitted -= 1
 
-    def _run(self, loaded: _Loaded, feeds: dict[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    def _timed_run(self, loaded: _Loaded, feeds: dict[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         began = self._clock()
-        outputs = _outputs(loaded, feeds)
+        outputs = _outputs(loaded, loaded.wide if self._admitted == 1 else loaded.narrow, feeds)
         with self._lock:
             self._mean_run_s += 0.1 * (self._clock() - began - self._mean_run_s)
         return outputs
 
 
-def _outputs(loaded: _Loaded, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _open_session(folder: ModelFolder, threads: int) -> Any:
+    """A session that runs the model with so many threads. Raises ModelInvalid for weights that cannot serve."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning workers would take the second core from the other model and from the steps between the models.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        values = loaded.session.run(loaded.output_names, feeds)
+        session = ort.InferenceSession(folder.weights, options, providers=["CPUExecutionProvider"])
+    except _RUNTIME_ERRORS as exc:
+        raise ModelInvalid(folder.info.name, f"onnxruntime cannot load the weights: {exc}") from exc
+    _check_signature(folder, session)
+    return session
+
+
+def _outputs(loaded: _Loaded, session: Any, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    try:
+        values = session.run(loaded.output_names, feeds)
     except _RUNTIME_ERRORS as exc:
         raise ModelInvalid(loaded.folder.info.name, f"onnxruntime failed to run it: {exc}") from exc
     return dict(zip(loaded.output_names, values, strict=True))
@@ -240,8 +264,9 @@ def _check_signature(folder: ModelFolder, session: Any) -> None:
             )
 
 
-def _warm_up(loaded: _Loaded) -> None:
-    """Runs the model once on zeros, so that the first image does not pay for it, and checks what comes out.
+def _warm_up(loaded: _Loaded, session: Any) -> None:
+    """Runs a session of the model once on zeros, so that the first image does not pay for it, and checks what
+    comes out.
 
     A model with open dims has no input that is sure to fit; it is warmed up by its first call.
     """
@@ -250,7 +275,7 @@ def _warm_up(loaded: _Loaded) -> None:
         return
     batch = (1,) if folder.max_batch_size > 0 else ()
     feeds = {spec.name: np.zeros(batch + spec.dims, spec.dtype) for spec in folder.inputs}
-    outputs = _outputs(loaded, feeds)
+    outputs = _outputs(loaded, session, feeds)
     for spec in folder.outputs:
         array = outputs[spec.name]
         if not _fits(array.shape[len(batch) :], spec):
@@ -260,3 +285,4 @@ def _warm_up(loaded: _Loaded) -> None:
 
 
 _onnx: type[DescribingEngine] = OnnxEngine
+_runs_here: type[RunsHere] = OnnxEngine

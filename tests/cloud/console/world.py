@@ -26,7 +26,7 @@ from cloud.infer import DescribingEngine
 from cloud.infer.annotate import Ellipse, annotate, fill
 from cloud.infer.heatmap import heat_map, palette
 from cloud.infer.measure import Scale, measure
-from cloud.infer.pictures import fast_png, indexed_png
+from cloud.infer.pictures import indexed_png, mask_png, small_png
 from cloud.infer.preprocess import crop_box
 from cloud.infer.reading import HeadReading, ModelUsed, Reading
 from cloud.infer.reasons import AbstainReason
@@ -82,7 +82,7 @@ def png_of(shot: Shot) -> bytes:
     """The still as PNG."""
     pixels = shot.still.pixels
     ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    return fast_png(np.asarray(ordered, np.uint8))
+    return small_png(np.asarray(ordered, np.uint8))
 
 
 def _spread(top: str, share: float, names: Iterable[str]) -> dict[str, float]:
@@ -108,7 +108,7 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
         measured = measure(
             ellipse, Scale(mm_per_pixel=truth.mm_per_pixel, source="given") if verdict.scaled else None
         )
-        pictures["mask.png"] = fast_png(mask)
+        pictures["mask.png"] = mask_png(mask)
         if verdict.finding is not None:
             box = crop_box(ellipse, (height_px, width_px))
             rows, columns = np.mgrid[0:7, 0:7].astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ async def test_engine_that_fails_once_is_asked_again(
 ) -> None:
     """A reading that fails once, before or after the models ran, is repeated: one result, one entry."""
     read = Reader.read
-    failures = [error]
+    # One for the reading ahead, whose error is dropped, and one for the job.
+    failures = [error, error]
 
     async def once_broken(self: Reader, *arguments: Any) -> Any:
         if after:
@@ -115,3 +117,30 @@ async def test_lost_lease_stores_nothing(
             await asked.wait()
     assert rows(reading_config.data_dir, result) == []
     assert len(rows(reading_config.data_dir, ledger_entry)) == 1
+
+
+async def test_lease_lost_while_reading_stops_the_reading(
+    serve: Any, reading_config: Any, head_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that hears from a renewal that its lease is lost stops reading, stores nothing and says so."""
+    stopped = asyncio.Event()
+
+    async def endless(self: Reader, *arguments: Any) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(Reader, "read", endless)
+    monkeypatch.setattr(worker.InferenceWorker, "offer", lambda *_: None)
+    monkeypatch.setattr(JobTable, "heartbeat", lambda *_: False)
+    quick = functools.partialmethod(worker.InferenceWorker.__init__, heartbeat_s=0.02)
+    monkeypatch.setattr(worker.InferenceWorker, "__init__", quick)
+    async with serve(reading_config) as running:
+        agent = running.agent()
+        await agent.deliver(agent.capture(head_png))
+        async with asyncio.timeout(20):
+            await stopped.wait()
+            while "lease_lost" not in running.logged.getvalue():
+                await asyncio.sleep(0.005)
+    assert rows(reading_config.data_dir, result) == []
