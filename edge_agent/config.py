@@ -47,7 +47,7 @@ class Config:
     """Days for which raw bytes stay after the receipt was verified; 0: shredded at once."""
     free_min_bytes: int = 512 * 1024 * 1024
     """Below this many free bytes on the data disk nothing new is taken in."""
-    upload_threads: int = 6
+    upload_threads: int = 16
     """Captures that may be uploaded at the same time."""
     retry_first_s: float = 0.5
     """Ceiling of the first waiting time after a failure, seconds; it doubles, with full jitter."""

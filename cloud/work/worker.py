@@ -39,6 +39,8 @@ T = TypeVar("T")
 READ_MAX_BYTES: Final = 512 * 1024 * 1024
 """A larger image is not read: it would have to lie in memory as a whole."""
 _RETRY_MAX_S: Final = 60.0
+_BEYOND: Final = 3
+"""Images that are claimed and wait to be read, or are read and wait to be stored."""
 _COMMITTED: Final = Prepared(
     sa.select(capture.c.committed_time).where(capture.c.capture_id == sa.bindparam("of_capture"))
 )
@@ -91,8 +93,9 @@ class _Timed:
 
 
 class InferenceWorker:
-    """Reads what is queued, at most `overlap` images at a time. A result is stored once: whoever lost the
-    lease stores nothing. An image that cannot be read gets a result that says so.
+    """Reads what is queued, at most `overlap` images at a time; a few more are claimed beforehand or being
+    stored, so that the reader never waits for the database. A result is stored once: whoever lost the lease
+    stores nothing. An image that cannot be read gets a result that says so.
 
     While nothing is queued, a still may be read before its image is (`offer`). `infer` is how long an image's
     reading took, `queue` how long it waited from the end of its commit until its reading began.
@@ -105,6 +108,7 @@ class InferenceWorker:
     ) -> None:
         self._services = services
         self._overlap = overlap
+        self._reading = asyncio.Semaphore(overlap)
         self._poll_s = poll_s
         self._heartbeat_s = heartbeat_s
         self._ahead = ReadAhead(services.reader, services.stopwatch)
@@ -155,8 +159,9 @@ class InferenceWorker:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            free = self._overlap - len(self._running)
-            if not free or not self._may_be_more:
+            free = self._overlap + _BEYOND - len(self._running)
+            # By twos while the reader has enough to do: half the transactions.
+            if not self._may_be_more or free < (1 if len(self._running) < self._overlap else 2):
                 continue
             # Before the claim: what is announced during it is looked for again.
             self._may_be_more = False
@@ -267,12 +272,13 @@ class InferenceWorker:
             source.start_bytes,
             source.size_bytes,
         )
-        reading = StillReading(services.reader, services.stopwatch)
-        reading.store_in(services.store)
-        try:
-            found = await reading.read(image, key)
-        except ImageUnreadable:
-            return self._unread(source, EdgeReason.IMAGE_UNREADABLE)
+        async with self._reading:
+            reading = StillReading(services.reader, services.stopwatch)
+            reading.store_in(services.store)
+            try:
+                found = await reading.read(image, key)
+            except ImageUnreadable:
+                return self._unread(source, EdgeReason.IMAGE_UNREADABLE)
         return await self._stored(source, reading, found)
 
     async def _stored(self, source: ImageSource, reading: StillReading, found: ReadResult) -> _Timed:

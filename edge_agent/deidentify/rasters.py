@@ -15,7 +15,7 @@ from edge_agent.deidentify.pixels import blanked, brightest, guard
 from edge_agent.formats.raster import Pixels, gray_if_equal
 from edge_agent.items import PixelRule
 
-_SUB: Final = 1
+_UP: Final = 2
 _STRIP_BYTES: Final = 1024 * 1024
 
 
@@ -43,7 +43,8 @@ def write_png(path: Path, pixels: Pixels) -> bytes:
     packer = isal_zlib.compressobj(1)
     strip_height = max(1, _STRIP_BYTES // (width * (1 + colour_type)))
     packed = [
-        packer.compress(_filtered(pixels[top : top + strip_height])) for top in range(0, height, strip_height)
+        packer.compress(_filtered(pixels, top, min(height, top + strip_height)))
+        for top in range(0, height, strip_height)
     ]
     body = b"".join([*packed, packer.flush()])
     data = b"".join(
@@ -53,15 +54,19 @@ def write_png(path: Path, pixels: Pixels) -> bytes:
     return data
 
 
-def _filtered(strip: Pixels) -> NDArray[np.uint8]:
-    """Rows as PNG packs them: each sample minus the one of the pixel to its left (PNG 3rd edition, 9.2)."""
-    channels = 1 if strip.ndim == 2 else 3
-    samples = strip if channels == 1 else cv2.cvtColor(strip, cv2.COLOR_BGR2RGB)
-    samples = samples.reshape(strip.shape[0], -1)
-    rows = np.empty((samples.shape[0], 1 + samples.shape[1]), np.uint8)
-    rows[:, 0] = _SUB
-    rows[:, 1 : 1 + channels] = samples[:, :channels]
-    np.subtract(samples[:, channels:], samples[:, :-channels], out=rows[:, 1 + channels :])
+def _filtered(pixels: Pixels, top: int, bottom: int) -> NDArray[np.uint8]:
+    """Rows as PNG packs them: each sample minus the one above it, which packs speckle nearly as well as any
+    filter and is undone soonest (PNG 3rd edition, 9.2)."""
+    above = max(0, top - 1)
+    strip = pixels[above:bottom]
+    samples = (strip if strip.ndim == 2 else cv2.cvtColor(strip, cv2.COLOR_BGR2RGB)).reshape(
+        bottom - above, -1
+    )
+    rows = np.empty((bottom - top, 1 + samples.shape[1]), np.uint8)
+    rows[:, 0] = _UP
+    first = 1 if top == 0 else 0
+    rows[:first, 1:] = samples[:first]
+    np.subtract(samples[1:], samples[:-1], out=rows[first:, 1:])
     return rows
 
 

@@ -51,18 +51,25 @@ def feeds(still: Path) -> Feeds:
     }
 
 
-def bare_ms(stills: Sequence[Path], rounds: int = 3) -> float:
-    """Median milliseconds that the three models take for one still, one after the other."""
-    loaded = sessions()
-    prepared = [feeds(still) for still in stills]
-    for warm in prepared[:3]:
-        for name, session in loaded.items():
-            session.run(None, warm[name])
-    times_ms = []
-    for _ in range(rounds):
-        for one in prepared:
-            begin = time.perf_counter()
-            for name, session in loaded.items():
-                session.run(None, one[name])
-            times_ms.append(1000 * (time.perf_counter() - begin))
-    return statistics.median(times_ms)
+class Bare:
+    """The three models on prepared stills."""
+
+    def __init__(self, stills: Sequence[Path]) -> None:
+        """Loads the models and warms them up on the first stills."""
+        self._loaded = sessions()
+        self._feeds = [feeds(still) for still in stills]
+        for number in range(min(3, len(stills))):
+            self.run_ms(number)
+
+    def run_ms(self, number: int) -> float:
+        """Milliseconds that the models take for the still of that number, one model after the other."""
+        begin = time.perf_counter()
+        for name, session in self._loaded.items():
+            session.run(None, self._feeds[number][name])
+        return 1000 * (time.perf_counter() - begin)
+
+    def loop_ms(self, rounds: int = 3) -> float:
+        """Median milliseconds a still in a loop over all of them."""
+        return statistics.median(
+            self.run_ms(number) for _ in range(rounds) for number in range(len(self._feeds))
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +23,7 @@ from cloud.publish.worklist import read_item, read_items
 
 EVENT_STREAM: Final = "text/event-stream"
 RETRY_MS: Final = 1000
+PACE_S: Final = 0.02
 PAGE_MAX: Final = 200
 _EVENT_ID: Final = re.compile(r"[0-9]{1,18}")
 _SLOT_MAX: Final = 2**63 - 1
@@ -115,6 +117,9 @@ async def event_stream(services: ConsoleServices, after: int) -> AsyncIterator[b
                 yield KEEPALIVE_COMMENT
             for data in await services.database.read(partial(_encode, events=_newest_each(batch.events))):
                 yield data
+            # Changes that come faster than a screen shows them are sent together.
+            if batch.events:
+                await asyncio.sleep(PACE_S)
 
 
 def _newest_each(events: Sequence[Event]) -> list[Event]:
