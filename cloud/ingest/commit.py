@@ -73,8 +73,9 @@ async def _commit_new(services: IngestServices, upload_: Upload, fencing_token: 
     upload_.committed = True
     if outcome.is_new:
         services.late_timings.note(upload_.capture_id, NAMES[10], (services.stopwatch() - verified_s) * 1000)
-        await services.bus.publish(OUTBOX_TOPIC)
+        # The reader first: the console shows a result sooner than a change of state.
         await services.bus.publish(JOBS_TOPIC)
+        await services.bus.publish(OUTBOX_TOPIC)
         services.log.info(
             "capture_committed",
             trace_id=trace_id(upload_.capture_id),
