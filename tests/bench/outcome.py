@@ -32,7 +32,7 @@ class Row:
     met: bool
     """Whether the ratio meets the goal."""
     profile: dict[str, float] = field(default_factory=dict)
-    """Where the time went: milliseconds per step, medians."""
+    """Where the time went: milliseconds an image, by step (medians) or by process."""
     notes: str = ""
     """What a reader must know to judge the figure."""
 
@@ -66,7 +66,7 @@ def show(rows: Sequence[Row]) -> None:
         if r.profile and not r.met:
             total = sum(r.profile.values())
             for step, duration_ms in sorted(r.profile.items(), key=lambda item: -item[1]):
-                print(f"    {step:<24} {duration_ms:>8.1f} ms {100 * duration_ms / total:>5.0f} %")
+                print(f"    {step:<32} {duration_ms:>8.1f} ms {100 * duration_ms / total:>5.0f} %")
 
 
 def save(rows: Sequence[Row], folder: Path) -> Path:
