@@ -29,7 +29,8 @@ from edge_agent.results.watch import ResultWatcher
 from edge_agent.sandbox import Sandbox
 from edge_agent.spool import files
 from edge_agent.spool.files import Folders
-from edge_agent.spool.spool import Spool, SpoolOptions
+from edge_agent.spool.options import SpoolOptions
+from edge_agent.spool.spool import Spool
 from edge_agent.upload import Uploader
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")

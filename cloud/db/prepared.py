@@ -6,7 +6,7 @@ import functools
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Dialect
@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import ExecutableReturnsRows
 
 from cloud.db import Tx
+
+T = TypeVar("T")
 
 Core: TypeAlias = "sa.Select[Any] | sa.Insert | sa.Update | sa.Delete"
 Values: TypeAlias = Mapping[str, Any]
@@ -56,18 +58,19 @@ class Prepared:
     def run(self, tx: Tx, values: Values) -> int:
         """Executes with `values`; the number of rows it changed."""
         compiled = self._compiled(tx.dialect)
-        return int(self._execute(tx, compiled, _bound(compiled, values)).rowcount)
+        return _execute(tx, compiled, _bound(compiled, values), lambda cursor: int(cursor.rowcount))
 
     def run_many(self, tx: Tx, rows: Sequence[Values]) -> None:
         """Executes once for each of `rows`."""
         compiled = self._compiled(tx.dialect)
         for values in rows:
-            self._execute(tx, compiled, _bound(compiled, values))
+            _execute(tx, compiled, _bound(compiled, values), lambda _: None)
 
     def all(self, tx: Tx, values: Values | None = None) -> list[Any]:
         """Every row as a named tuple."""
         compiled = self._compiled(tx.dialect)
-        rows = self._execute(tx, compiled, _bound(compiled, values or {})).fetchall()
+        bound = _bound(compiled, values or {})
+        rows: list[Sequence[Any]] = _execute(tx, compiled, bound, lambda cursor: cursor.fetchall())
         return [_converted(compiled, row) for row in rows]
 
     def first(self, tx: Tx, values: Values | None = None) -> Any | None:
@@ -87,22 +90,6 @@ class Prepared:
         if found is None:
             found = self._by_dialect[dialect.name] = _compile(self._statement, dialect)
         return found
-
-    @staticmethod
-    def _execute(tx: Tx, compiled: _Compiled, parameters: Any) -> Any:
-        cursor = tx.connection.cursor()
-        try:
-            cursor.execute(compiled.sql, parameters)
-        except compiled.driver_error as error:
-            raise DBAPIError.instance(
-                compiled.sql,
-                None,
-                error,
-                compiled.driver_error,
-                hide_parameters=True,
-                dialect=tx.dialect,
-            ) from error
-        return cursor
 
 
 @functools.cache
@@ -148,6 +135,23 @@ def _compile(statement: Core, dialect: Dialect) -> _Compiled:
         converted=[(place, convert) for place, convert in enumerate(processors) if convert is not None],
         driver_error=dialect.loaded_dbapi.Error,
     )
+
+
+def _execute(tx: Tx, compiled: _Compiled, parameters: Any, take: Callable[[Any], T]) -> T:
+    """What `take` takes from the cursor: the driver may fail there too, at any row."""
+    cursor = tx.connection.cursor()
+    try:
+        cursor.execute(compiled.sql, parameters)
+        return take(cursor)
+    except compiled.driver_error as error:
+        raise DBAPIError.instance(
+            compiled.sql,
+            None,
+            error,
+            compiled.driver_error,
+            hide_parameters=True,
+            dialect=tx.dialect,
+        ) from error
 
 
 def _bound(compiled: _Compiled, values: Values) -> list[Any] | dict[str, Any]:

@@ -33,11 +33,6 @@ class AheadReading:
         # Its error is nobody's business: whoever claims the image reads it again and meets the error itself.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return not self._task.done()
-
     async def result(self) -> ReadResult | None:
         """What was read; None where reading failed."""
         await asyncio.wait((self._task,))

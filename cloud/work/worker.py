@@ -39,8 +39,8 @@ T = TypeVar("T")
 READ_MAX_BYTES: Final = 512 * 1024 * 1024
 """A larger image is not read: it would have to lie in memory as a whole."""
 _RETRY_MAX_S: Final = 60.0
-_BEYOND: Final = 3
-"""Images that are claimed and wait to be read, or are read and wait to be stored."""
+_STORING_MAX: Final = 3
+"""Images that are read and whose results may wait to be stored before no other is begun."""
 _COMMITTED: Final = Prepared(
     sa.select(capture.c.committed_time).where(capture.c.capture_id == sa.bindparam("of_capture"))
 )
@@ -93,9 +93,10 @@ class _Timed:
 
 
 class InferenceWorker:
-    """Reads what is queued, at most `overlap` images at a time; a few more are claimed beforehand or being
-    stored, so that the reader never waits for the database. A result is stored once: whoever lost the lease
-    stores nothing. An image that cannot be read gets a result that says so.
+    """Reads what is queued, at most `overlap` images at a time, while results of a few others are on their way
+    into the store. It claims only what it can begin to read: a process that dies costs no waiting image an
+    attempt. A result is stored once: whoever lost the lease stores nothing. An image that cannot be read gets
+    a result that says so.
 
     While nothing is queued, a still may be read before its image is (`offer`). `infer` is how long an image's
     reading took, `queue` how long it waited from the end of its commit until its reading began.
@@ -108,7 +109,7 @@ class InferenceWorker:
     ) -> None:
         self._services = services
         self._overlap = overlap
-        self._reading = asyncio.Semaphore(overlap)
+        self._storing: set[asyncio.Task[None]] = set()
         self._poll_s = poll_s
         self._heartbeat_s = heartbeat_s
         self._ahead = ReadAhead(services.reader, services.stopwatch)
@@ -159,9 +160,8 @@ class InferenceWorker:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            free = self._overlap + _BEYOND - len(self._running)
-            # By twos while the reader has enough to do: half the transactions.
-            if not self._may_be_more or free < (1 if len(self._running) < self._overlap else 2):
+            free = self._overlap + min(len(self._storing), _STORING_MAX) - len(self._running)
+            if not self._may_be_more or free < 1:
                 continue
             # Before the claim: what is announced during it is looked for again.
             self._may_be_more = False
@@ -174,8 +174,16 @@ class InferenceWorker:
                 if is_full:
                     self._look()
 
+    def _make_room(self) -> None:
+        """The image of the task that runs is read: while its result is stored another may be."""
+        running = asyncio.current_task()
+        if running is not None and running in self._running:
+            self._storing.add(running)
+            self._woken.set()
+
     def _ended(self, running: asyncio.Task[None]) -> None:
         del self._running[running]
+        self._storing.discard(running)
         self._woken.set()
 
     @contextlib.contextmanager
@@ -222,6 +230,7 @@ class InferenceWorker:
         services = self._services
         services.before_step(11, NAMES[11])
         timed = await self._patiently(lambda: self._read(task.source))
+        self._make_room()
         began_s = services.stopwatch()
         capture_id = task.source.capture_id
         late_ms = services.late_timings.take(capture_id)
@@ -272,13 +281,12 @@ class InferenceWorker:
             source.start_bytes,
             source.size_bytes,
         )
-        async with self._reading:
-            reading = StillReading(services.reader, services.stopwatch)
-            reading.store_in(services.store)
-            try:
-                found = await reading.read(image, key)
-            except ImageUnreadable:
-                return self._unread(source, EdgeReason.IMAGE_UNREADABLE)
+        reading = StillReading(services.reader, services.stopwatch)
+        reading.store_in(services.store)
+        try:
+            found = await reading.read(image, key)
+        except ImageUnreadable:
+            return self._unread(source, EdgeReason.IMAGE_UNREADABLE)
         return await self._stored(source, reading, found)
 
     async def _stored(self, source: ImageSource, reading: StillReading, found: ReadResult) -> _Timed:

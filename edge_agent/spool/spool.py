@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -27,6 +26,7 @@ from edge_agent.spool.arrivals import Arrivals, Woken
 from edge_agent.spool.changes import update
 from edge_agent.spool.files import Folders
 from edge_agent.spool.journal import Journal, Move
+from edge_agent.spool.options import SpoolOptions, nothing
 from edge_agent.spool.prepared import TROUBLE
 from edge_agent.spool.records import Capture, SeenCheckpoint, StoredResult, to_us
 from sonorelay.contract.reasons import EdgeReason
@@ -34,30 +34,6 @@ from sonorelay.contract.reasons import EdgeReason
 T = TypeVar("T")
 
 _DISK_THREADS: Final = 4
-
-
-def _nothing(*_: object) -> None:
-    """The default of every hook."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolOptions:
-    """Settings of the spool and what it takes from outside."""
-
-    free_min_bytes: int
-    """Below this many free bytes nothing new is taken in."""
-    boot_id: str
-    """UUID of the machine's boot."""
-    now: Callable[[], datetime]
-    """Wall clock, aware UTC."""
-    monotonic_ns: Callable[[], int]
-    """Monotonic clock, nanoseconds."""
-    new_id: Callable[[], str]
-    """Makes a UUID, lower case."""
-    free_bytes: Callable[[Path], int] = files.free_bytes
-    """Free bytes of a folder's file system."""
-    before_step: Callable[[int, str], None] = _nothing
-    """Called with 1 and the capture id before a capture is kept."""
 
 
 class Spool:
@@ -69,9 +45,9 @@ class Spool:
     def __init__(self, folders: Folders, options: SpoolOptions) -> None:
         self.folders = folders
         self._options = options
-        self._on_change: Callable[[], None] = _nothing
-        self._on_expect: Callable[[], None] = _nothing
-        self._arrivals: Arrivals = Woken(_nothing)
+        self._on_change: Callable[[], None] = nothing
+        self._on_expect: Callable[[], None] = nothing
+        self._arrivals: Arrivals = Woken(nothing)
         # A capture's files follow its state: nobody may change the state while they are moved.
         self._settling = threading.Lock()
         folders.create()

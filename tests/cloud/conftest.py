@@ -26,6 +26,7 @@ from cloud.build import build_server
 from cloud.config import Config
 from cloud.log import make_log
 from cloud.server import Endpoints
+from sonorelay.agent.v1.agent_service_pb2 import WatchResultsRequest
 from sonorelay.agent.v1.agent_service_pb2_grpc import AgentServiceStub
 from sonorelay.contract.blocks import Block
 from sonorelay.contract.digest import sha256
@@ -99,6 +100,15 @@ class SmallAgent:
         self.ingest: Any = IngestServiceStub(channel)
         self.ledger: Any = LedgerServiceStub(channel)
         self.agent: Any = AgentServiceStub(channel)
+
+    async def first_result(self) -> Any:
+        """The first result of the device."""
+        stream = self.agent.WatchResults(WatchResultsRequest(device_id=self.device_id, cursor=0))
+        async with asyncio.timeout(30):
+            async for response in stream:
+                if response.HasField("result"):
+                    return response.result
+        raise AssertionError("the stream ended")
 
     def capture(self, *images: bytes, image_type: str = "brain", **changes: Any) -> SmallCapture:
         """A capture of one part."""

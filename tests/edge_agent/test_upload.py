@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from edge_agent.items import CaptureState
+from edge_agent.spool import queries
 from sonorelay.contract.reasons import WireReason
 from tests.edge_agent.agent_bench import Bench
 from tests.edge_agent.bench_parts import arrival, data_files, until
@@ -124,12 +125,17 @@ def test_an_upload_that_the_cloud_forgot_is_opened_again(bench: Bench) -> None:
 
 def test_an_unknown_device_stops_and_calls_a_person(bench: Bench) -> None:
     """DEVICE_UNKNOWN: nothing is lost, an alarm says what to do."""
-    bench.cloud.before["OpenUpload"] = lambda c: refuse(c, WireReason.DEVICE_UNKNOWN)
+
+    def after_the_first_word(context: grpc.ServicerContext) -> None:
+        # It is answered; an answer after the refusal would say that the cloud takes calls again.
+        until(lambda: not agent.spool.read(lambda tx: queries.words_due(tx, 1)))
+        refuse(context, WireReason.DEVICE_UNKNOWN)
+
+    bench.cloud.before["OpenUpload"] = after_the_first_word
     agent = bench.start()
     capture_id = agent.spool.keep(arrival(agent.spool, b"picture"))
     until(lambda: "ask IT" in agent.link_problem)
-    # More than once where the first word, which is answered, comes after the upload.
-    until(lambda: bench.capture(capture_id).attempts >= 1)
+    until(lambda: bench.capture(capture_id).attempts == 1)
     assert bench.capture(capture_id).state is CaptureState.SHARDED
     assert "ask IT" in bench.log.getvalue()
 

@@ -10,7 +10,7 @@ import pytest
 
 from cloud.ledger import verify
 from cloud.line import STEPS as CLOUD_STEPS
-from deploy.local.console_client import READ, steps_ms
+from deploy.local.console_client import READ, Item, steps_ms
 from edge_agent.line import STEPS as EDGE_STEPS
 from sonorelay.contract import blocks, notes
 from sonorelay.contract.digest import trace_id
@@ -57,10 +57,10 @@ def test_a_print_of_every_format_goes_through_all_thirteen_steps(tmp_path: Path)
     assert 0 == verify.main(["--log", str(tmp_path / "cloud" / "ledger"), "--log-key", line.log_key])
 
 
-def _check_receipts(line: Line, item: dict[str, object]) -> None:
+def _check_receipts(line: Line, item: Item) -> None:
     """Each image's part has a receipt at the console and at the agent; both prove the device's own block."""
     log = notes.Verifier.parse(line.log_key)
-    for image in item["images"]:  # type: ignore[attr-defined]
+    for image in item["images"]:
         part = image["part_index"]
         held = (line.data / "agent" / "receipts" / f"{item['capture_id']}.{part}.txt").read_bytes()
         shown = line.client.get(f"/api/captures/{item['capture_id']}/receipts/{part}.txt")

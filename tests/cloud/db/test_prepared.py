@@ -90,6 +90,24 @@ def test_errors_are_sqlalchemys_without_the_values(tx: Tx) -> None:
     assert "room-1" not in str(caught.value)
 
 
+def test_an_error_at_a_later_row_is_sqlalchemys_too(tx: Tx) -> None:
+    """The driver may fail while rows are fetched: that is translated like an error at the start."""
+
+    def fails_at_b(value: str) -> str:
+        if value == "b":
+            raise ValueError
+        return value
+
+    tx.connection.driver_connection.create_function("fails_at_b", 1, fails_at_b)
+    rows = [{"capture_id": name, "device_id": "room-1", "event_time": NOW} for name in "ab"]
+    prepared.insert(outbox, *rows[0]).run_many(tx, rows)
+    chosen = Prepared(
+        sa.select(sa.func.fails_at_b(outbox.c.capture_id).label("one")).order_by(outbox.c.event_id)
+    )
+    with pytest.raises(sa.exc.OperationalError):
+        chosen.all(tx)
+
+
 def test_missing_value_is_an_error(tx: Tx) -> None:
     """A value that the statement needs and nobody gives is named."""
     with pytest.raises(KeyError, match="capture_id"):

@@ -21,7 +21,6 @@ from cloud.infer.pipeline import Reader, ReadResult
 from cloud.store.disk import DiskBlobStore
 from cloud.work.ahead import STILLS_MAX, ReadAhead
 from cloud.work.still import StillKey
-from sonorelay.agent.v1.agent_service_pb2 import WatchResultsRequest
 from sonorelay.contract.digest import sha256
 
 
@@ -180,16 +179,6 @@ async def test_reading_that_nobody_takes_is_forgotten(
     ahead.close()
 
 
-async def first_result(agent: Any) -> Any:
-    """The first result of the device."""
-    stream = agent.agent.WatchResults(WatchResultsRequest(device_id=agent.device_id, cursor=0))
-    async with asyncio.timeout(20):
-        async for response in stream:
-            if response.HasField("result"):
-                return response.result
-    raise AssertionError("the stream ended")
-
-
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Digests of the stills that the server reads, each time it does."""
@@ -229,7 +218,7 @@ async def test_still_is_read_before_its_commit_and_only_once(
         agent = running.agent()
         opened, _ = await sent_and_read(agent, head_png, reads)
         await agent.commit(opened)
-        assert (await first_result(agent)).ok
+        assert (await agent.first_result()).ok
         assert len(reads) == 1
     database = SqliteDatabase(reading_config.data_dir / "state.db")
     with database.begin() as tx:

@@ -15,17 +15,6 @@ from cloud.db.tables import job, ledger_entry, result
 from cloud.infer.errors import EngineBusy, ImageUnreadable, ModelInvalid
 from cloud.infer.pipeline import Reader
 from cloud.work import worker
-from sonorelay.agent.v1.agent_service_pb2 import WatchResultsRequest
-
-
-async def one_result(agent: Any) -> Any:
-    """The first result of the device."""
-    stream = agent.agent.WatchResults(WatchResultsRequest(device_id=agent.device_id, cursor=0))
-    async with asyncio.timeout(30):
-        async for response in stream:
-            if response.HasField("result"):
-                return response.result
-    raise AssertionError("the stream ended")
 
 
 def rows(data: Path, table: Any) -> list[Any]:
@@ -71,7 +60,7 @@ async def test_engine_that_fails_once_is_asked_again(
     async with serve(reading_config) as running:
         agent = running.agent()
         await agent.deliver(agent.capture(head_png))
-        assert (await one_result(agent)).ok
+        assert (await agent.first_result()).ok
     assert len(rows(reading_config.data_dir, result)) == 1
     assert len(rows(reading_config.data_dir, ledger_entry)) == 2
 
@@ -89,7 +78,7 @@ async def test_poison_image_is_held_with_a_result_that_says_so(
     async with serve(reading_config) as running:
         agent = running.agent()
         await agent.deliver(agent.capture(head_png))
-        found = await one_result(agent)
+        found = await agent.first_result()
         assert (found.ok, found.reason) == (False, "IMAGE_UNREADABLE")
     held = rows(reading_config.data_dir, job)
     assert [("held", "ModelInvalid")] == [(row.state, row.last_reason) for row in held]
