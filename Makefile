@@ -3,12 +3,13 @@
 #   make test    every test
 PYTHON ?= python3
 VENV := .venv
+TRITON := .venv-triton
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 DATA ?= ../shared/data
 WEB := $(shell find cloud/console/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup setup-train system-packages demo test check bench protos train requirements lock clean
+.PHONY: help setup setup-train setup-triton system-packages demo test check bench protos eval train requirements lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,13 +36,21 @@ $(VENV)/.trained: requirements-train.lock $(VENV)/.installed
 	$(BIN)/python -m pip install -q -r requirements-train.lock
 	@touch $@
 
+setup-triton: $(TRITON)/.installed ## a real Triton server for tests, in an environment of its own
+
+# tritonserver 2.51 runs its models in Python 3.11 or 3.12 with numpy 1.26; uv finds such a Python or brings it.
+$(TRITON)/.installed: requirements-triton.lock $(VENV)/bin/uv
+	$(BIN)/uv venv -q --clear --python '>=3.11,<3.13' $(TRITON)
+	$(BIN)/uv pip install -q --python $(TRITON)/bin/python --require-hashes -r requirements-triton.lock
+	@touch $@
+
 system-packages: ## Debian programs that some tests drive: Chromium, DCMTK, Orthanc
 	@deploy/local/system-packages.sh
 
 demo: setup ## print made-up examinations and watch the results come in
 	$(BIN)/sonorelay demo
 
-test: setup setup-train system-packages ## every test
+test: setup setup-train setup-triton system-packages ## every test
 	$(BIN)/python -m pytest -q
 
 check: setup setup-train ## format, lint, types, drift of generated code, page
@@ -51,11 +60,14 @@ check: setup setup-train ## format, lint, types, drift of generated code, page
 	$(BIN)/python -m protos.generate --check
 	$(BIN)/python -m cloud.console.web_check
 
-bench: setup system-packages ## the benchmarks, as ratios; saved under bench-results/
+bench: setup setup-triton system-packages ## the benchmarks, as ratios; saved under bench-results/
 	$(BIN)/python -m tests.bench
 
 protos: setup ## generate the code of protos/
 	$(BIN)/python -m protos.generate
+
+eval: setup-train ## measure the committed models on the dev split of $(DATA): every figure with its interval
+	$(BIN)/python -m cloud.training eval --data $(DATA) --out model_repository
 
 train: setup-train ## train every shipped model from $(DATA)
 	$(BIN)/python -m cloud.training all --data $(DATA)
@@ -63,8 +75,9 @@ train: setup-train ## train every shipped model from $(DATA)
 requirements: setup ## which requirement has a passing test
 	$(BIN)/python -m tests.requirements
 
-lock: $(VENV)/bin/uv ## resolve requirements.lock again
+lock: $(VENV)/bin/uv ## resolve the lock files again
 	$(BIN)/uv pip compile -q pyproject.toml --extra edge --extra cloud --extra dev --python-version 3.11 --universal --generate-hashes --no-header -o requirements.lock
+	printf 'nvidia-pytriton==0.7.0\nnumpy<2\nonnxruntime>=1.23,<2\n' | $(BIN)/uv pip compile -q - --python-version 3.11 --universal --generate-hashes --no-header -o requirements-triton.lock
 
 clean: ## remove what was built
-	rm -rf $(VENV) build dist cloud/console/static cloud/console/web/node_modules
+	rm -rf $(VENV) $(TRITON) build dist cloud/console/static cloud/console/web/node_modules

@@ -1,4 +1,4 @@
-"""The command `sonorelay-cloud`: serve, ledger verify, doctor."""
+"""The command `sonorelay-cloud`: serve, models, ledger verify, doctor."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cloud.errors import CloudError, ConfigInvalid
 from cloud.infer.pipeline import MODELS
 from cloud.ledger import verify
 from cloud.log import start_logging
+from cloud.models import command as models
 from cloud.server import Endpoints
 
 NOTICE = "research use, not for diagnosis"
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["ledger", "verify"]:
         return verify.main(given[2:])
+    if given[:1] == ["models"]:
+        return models.main(given[1:])
     options = _parser().parse_args(given)
     try:
         config = settings.load(options.config, _overrides(options))
@@ -74,10 +77,20 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--models", type=Path, metavar="DIR", help="model repository")
         command.add_argument(
+            "--engine",
+            choices=settings.ENGINES,
+            help="what runs the models: ONNX Runtime here (default), OpenVINO here (extra `openvino`), a Triton "
+            "server",
+        )
+        command.add_argument(
+            "--triton", metavar="ADDR", help="where Triton answers gRPC, host:port (default 127.0.0.1:8001)"
+        )
+        command.add_argument(
             "--no-inference", action="store_true", help="take and keep images, read none of them"
         )
     ledger = commands.add_parser("ledger", help="check receipts and logs, offline")
     ledger.add_argument("what", choices=["verify"], help="`ledger verify --help` says more")
+    commands.add_parser("models", help="versions of models: list, show, push, promote, rollback, shadow")
     return parser
 
 
@@ -87,6 +100,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
         "grpc_address": options.grpc,
         "http_address": options.http,
         "model_repository": options.models,
+        "engine": options.engine,
+        "triton_address": options.triton,
         "inference": False if options.no_inference else None,
     }
 
@@ -142,7 +157,10 @@ async def _doctor(config: Config) -> int:
         say(not config.inference, f"models: {exc}")
     else:
         names = ", ".join(f"{model} {engine.describe(model).version}" for model in MODELS)
-        say(True, f"models: {names}")
+        away = [model for model in MODELS if not await engine.ready(model)]
+        say(not away, f"models: {names}; engine {config.engine}")
+        if away:
+            say(False, f"engine: {', '.join(away)} not ready at {config.triton_address}")
         await engine.close()
     say((STATIC_DIR / "index.html").is_file(), "page: built (else run `make setup` in the project's folder)")
     print(f"{NOTICE}.")

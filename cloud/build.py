@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,10 +24,11 @@ from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import job
 from cloud.db.times import Clock, utc_now
 from cloud.errors import ConfigInvalid, StoreFull
-from cloud.infer import DescribingEngine
+from cloud.infer import DescribingEngine, ServingEngine
 from cloud.infer.engines.onnx import OnnxEngine
-from cloud.infer.errors import InferError
+from cloud.infer.errors import InferError, ModelUnknown, ThresholdsInvalid
 from cloud.infer.pipeline import MODELS, Reader
+from cloud.infer.thresholds import ThresholdScheme, load_thresholds
 from cloud.ingest.budget import Budget
 from cloud.ingest.cache import CachedBlobStore
 from cloud.ingest.guard import Guard
@@ -40,6 +41,10 @@ from cloud.ledger.keys import load_key
 from cloud.ledger.publisher import publish_until
 from cloud.line import READ_JOB
 from cloud.log import Log
+from cloud.models.life import LifeServices, ModelLife
+from cloud.models.servicer import ModelServicer
+from cloud.models.site import SiteModels
+from cloud.models.start import open_site
 from cloud.monitor.missing import MissingWatch
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
@@ -47,6 +52,7 @@ from cloud.publish.topic import TopicBus
 from cloud.server import Parts, Server
 from cloud.store.disk import DiskBlobStore
 from cloud.work.results import ResultLedger, end_leases
+from cloud.work.shadow import ShadowReader, ShadowServices
 from cloud.work.worker import InferenceWorker, WorkServices
 from sonorelay.contract.notes import Signer
 
@@ -95,22 +101,87 @@ def default_model_repository() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "model_repository"
 
 
-async def open_engine(config: Config) -> OnnxEngine:
-    """The engine with its models loaded. Raises ConfigInvalid where one that reading needs is not there."""
+async def open_engine(config: Config) -> ServingEngine:
+    """The engine with the models that come with the program. Raises ConfigInvalid where one that reading needs
+    is not there."""
+    return await _checked_engine(config, lambda shipped: _started(config, shipped, {}))
+
+
+async def _open_site(
+    config: Config, site: SiteModels, database: SqliteDatabase, clock: Clock, log: Log
+) -> ServingEngine:
+    """The engine with the site's live versions. Errors as `open_engine`; the database is closed then."""
+
+    async def start(root: Path, versions: Mapping[str, str]) -> ServingEngine:
+        return await _started(config, root, versions)
+
+    async def close(engine: ServingEngine) -> None:
+        await engine.close()
+
+    try:
+        return await _checked_engine(
+            config, lambda shipped: open_site(site, database, shipped, start, close, clock, log)
+        )
+    except BaseException:
+        await asyncio.to_thread(database.close)
+        raise
+
+
+async def _started(config: Config, repository: Path, versions: Mapping[str, str]) -> ServingEngine:
+    engine = _new_engine(config, repository)
+    await engine.start(versions)
+    return engine
+
+
+def _new_engine(config: Config, repository: Path) -> ServingEngine:
+    """The engine of the settings. Those that not every site has are imported only where they are chosen."""
+    if config.engine == "openvino":
+        try:
+            from cloud.infer.engines.openvino import OpenVinoEngine
+        except ModuleNotFoundError as exc:
+            raise ConfigInvalid(
+                f"engine openvino: no module {exc.name}; pip install sonorelay[openvino]"
+            ) from exc
+        return OpenVinoEngine(repository, config.inference_threads)
+    if config.engine == "triton":
+        from cloud.infer.engines.triton import TlsFiles, TritonEngine
+
+        tls = None
+        if config.triton_ca_file and config.triton_certificate_file and config.triton_key_file:
+            tls = TlsFiles(
+                ca=config.triton_ca_file,
+                certificate=config.triton_certificate_file,
+                key=config.triton_key_file,
+            )
+        return TritonEngine(repository, config.triton_address, tls=tls, deadline_s=config.triton_deadline_s)
+    return OnnxEngine(repository, config.inference_threads)
+
+
+async def _checked_engine(
+    config: Config, open_on: Callable[[Path], Awaitable[ServingEngine]]
+) -> ServingEngine:
+    """An engine that serves all that reading needs. Raises ConfigInvalid with what to do."""
     repository = config.model_repository or default_model_repository()
     hint = f"look at model_repository ({repository}), or set inference = false"
     if not repository.is_dir():
         raise ConfigInvalid(f"there is no model repository; {hint}")
-    engine = OnnxEngine(repository, config.inference_threads)
     try:
-        await engine.start()
+        engine = await open_on(repository)
     except InferError as exc:
         raise ConfigInvalid(f"{exc}; {hint}") from exc
-    absent = [model for model in MODELS if not await engine.ready(model)]
+    absent = [model for model in MODELS if not _knows(engine, model)]
     if absent:
         await engine.close()
         raise ConfigInvalid(f"no model {', '.join(absent)}; {hint}")
     return engine
+
+
+def _knows(engine: ServingEngine, model: str) -> bool:
+    try:
+        engine.describe(model)
+    except ModelUnknown:
+        return False
+    return True
 
 
 async def _open(
@@ -118,10 +189,11 @@ async def _open(
 ) -> Parts:
     """Opens everything, in the order in which one thing needs the other."""
     data = config.data_dir
-    engine = await open_engine(config) if config.inference else None
     database_file = data / "state.db"
     await asyncio.to_thread(migrate.upgrade, database_file)
     database = SqliteDatabase(database_file)
+    site = SiteModels(data / "models")
+    engine = await _open_site(config, site, database, clock, log) if config.inference else None
     disk = DiskBlobStore(data / "blobs", config.free_min_bytes)
     key_file = data / "keys" / "log.key"
     ledger_dir = data / "ledger"
@@ -148,16 +220,21 @@ async def _open(
         missing_after_s=config.missing_after_s,
     )
     loops = [MissingWatch(database, bus, clock, log).run]
+    life: ModelLife | None = None
     if engine is not None:
         await database.write(lambda tx: end_leases(tx, READ_JOB, clock()))
-        worker = _worker(config, services, engine, Signer(config.site, load_key(key_file)))
+        worker, life, shadow = _reading(
+            config, services, engine, site, Signer(config.site, load_key(key_file))
+        )
+        await life.start()
         services = replace(services, offer_part=worker.offer)
-        loops.append(worker.run)
+        loops += [worker.run, shadow.run]
     return Parts(
         guard=Guard(log, draining, lambda: uuid.uuid4().hex),
         ingest=IngestServicer(services),
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
+        models=ModelServicer(life),
         app=create_app(_console(config, database, hub, store, ledger, engine, clock)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
@@ -167,8 +244,53 @@ async def _open(
     )
 
 
+def _reading(
+    config: Config, services: IngestServices, engine: ServingEngine, site: SiteModels, signer: Signer
+) -> tuple[InferenceWorker, ModelLife, ShadowReader]:
+    """The inference worker on what ingest works on, the life of its models, and their shadows."""
+    life = ModelLife(
+        LifeServices(
+            site=site,
+            database=services.database,
+            engine=engine,
+            checker=OnnxEngine(site.root, 1),
+            ledger=services.ledger,
+            signer=signer,
+            clock=services.clock,
+            on_exchange=lambda: worker.forget_ahead(),
+            log=services.log,
+        )
+    )
+    shadow = ShadowReader(
+        ShadowServices(
+            database=services.database,
+            store=services.store,
+            shadows=life.shadows,
+            is_idle=lambda: worker.is_idle,
+            clock=services.clock,
+            log=services.log,
+        )
+    )
+    worker = _worker(config, services, engine, signer, shadow)
+    return worker, life, shadow
+
+
+def site_thresholds(config: Config) -> ThresholdScheme:
+    """The site's limits, or the general ones. Raises ConfigInvalid for a file that cannot be used."""
+    if config.thresholds_file is None:
+        return ThresholdScheme()
+    try:
+        return load_thresholds(config.thresholds_file)
+    except ThresholdsInvalid as exc:
+        raise ConfigInvalid(f"thresholds_file: {exc}") from exc
+
+
 def _worker(
-    config: Config, services: IngestServices, engine: DescribingEngine, signer: Signer
+    config: Config,
+    services: IngestServices,
+    engine: DescribingEngine,
+    signer: Signer,
+    shadow: ShadowReader,
 ) -> InferenceWorker:
     """The inference worker, on what ingest works on."""
     # Each image has a thread of its own; more for single resizings cost more than they save.
@@ -178,12 +300,13 @@ def _worker(
         jobs=services.jobs,
         store=services.store,
         log_of_results=ResultLedger(ledger=services.ledger, signer=signer),
-        reader=Reader(engine),
+        reader=Reader(engine, thresholds=site_thresholds(config)),
         bus=services.bus,
         late_timings=services.late_timings,
         clock=services.clock,
         stopwatch=services.stopwatch,
         before_step=services.before_step,
+        on_result=shadow.offer,
         log=services.log,
     )
     return InferenceWorker(work, overlap=config.inference_overlap)
@@ -212,7 +335,7 @@ def _console(
 
 
 def _closing(
-    engine: OnnxEngine | None, disk: DiskBlobStore, database: SqliteDatabase
+    engine: ServingEngine | None, disk: DiskBlobStore, database: SqliteDatabase
 ) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         if engine is not None:

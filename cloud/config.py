@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 
 from cloud.errors import ConfigInvalid
 
+ENGINES: Final = ("onnx", "openvino", "triton")
+"""What `engine` may be."""
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
 
@@ -36,9 +38,25 @@ class Config:
     site: str = "sonorelay.local/log"
     """Name of the site's log, as its checkpoints bear it: origin, no spaces, no plus sign. Never changes."""
     model_repository: Path | None = None
-    """Folder of the models in Triton's layout; not set: the one that comes with the program."""
+    """Folder of the models that a site begins with, in Triton's layout; not set: the one that comes with the
+    program. The site's own versions lie in data_dir/models."""
+    thresholds_file: Path | None = None
+    """The site's own limits for lengths, TOML; not set: the program's. README: Measurements and references."""
     inference: bool = True
     """False: images are taken and kept, none is read; their jobs wait."""
+    engine: str = "onnx"
+    """What runs the models: "onnx" (ONNX Runtime, in the process), "openvino" (the same with Intel's runtime, of the
+    extra `openvino`), or "triton" (a Triton server at triton_address)."""
+    triton_address: str = "127.0.0.1:8001"
+    """Where Triton answers gRPC, host:port. Not loopback only with certificates."""
+    triton_ca_file: Path | None = None
+    """Authority that signs Triton's certificate, PEM. With it Triton is spoken to over mutual TLS."""
+    triton_certificate_file: Path | None = None
+    """Our certificate chain for Triton, PEM."""
+    triton_key_file: Path | None = None
+    """Private key of that certificate, PEM."""
+    triton_deadline_s: float = 20.0
+    """The longest that Triton may take for one run of a model, seconds."""
     inference_threads: int = 2
     """Threads that run models, and the most that one run uses, at least 1."""
     inference_overlap: int = 2
@@ -66,7 +84,18 @@ class Config:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):
             raise ConfigInvalid("site must be a name without spaces and plus signs")
-        self._check_tls()
+        if self.engine not in ENGINES:
+            raise ConfigInvalid(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        if self.triton_deadline_s <= 0:
+            raise ConfigInvalid("triton_deadline_s must be above 0")
+        _check_all_or_none(self, ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"))
+        _check_all_or_none(self, ("triton_ca_file", "triton_certificate_file", "triton_key_file"))
+        host, port = split_address("triton_address", self.triton_address)
+        if port == 0 or (not is_loopback(host) and self.triton_ca_file is None):
+            raise ConfigInvalid(
+                f"triton_address: {self.triton_address} needs a port, and outside this machine triton_ca_file, "
+                "triton_certificate_file and triton_key_file"
+            )
         for name in ("grpc_address", "http_address"):
             host, _ = split_address(name, getattr(self, name))
             if not is_loopback(host) and not self.tls:
@@ -81,14 +110,15 @@ class Config:
         """Whether certificates are configured."""
         return self.tls_certificate_file is not None
 
-    def _check_tls(self) -> None:
-        names = ("tls_certificate_file", "tls_key_file", "tls_client_ca_file")
-        files = {name: getattr(self, name) for name in names}
-        if any(files.values()) and not all(files.values()):
-            raise ConfigInvalid(f"set all of {', '.join(names)}, or none")
-        for name, path in files.items():
-            if path is not None and not os.access(path, os.R_OK):
-                raise ConfigInvalid(f"{name}: {path} cannot be read")
+
+def _check_all_or_none(config: Config, names: tuple[str, ...]) -> None:
+    """Raises ConfigInvalid unless all of these files are set and can be read, or none is set."""
+    files = {name: getattr(config, name) for name in names}
+    if any(files.values()) and not all(files.values()):
+        raise ConfigInvalid(f"set all of {', '.join(names)}, or none")
+    for name, path in files.items():
+        if path is not None and not os.access(path, os.R_OK):
+            raise ConfigInvalid(f"{name}: {path} cannot be read")
 
 
 def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:

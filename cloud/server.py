@@ -23,12 +23,14 @@ from cloud.errors import ConfigInvalid
 from cloud.ingest.guard import Guard
 from cloud.ingest.servicer import AgentServicer, IngestServicer, LedgerServicer
 from cloud.log import Log
+from cloud.models.servicer import ModelServicer
 from cloud.publish.hub import Hub
 from cloud.store import durable
 from sonorelay.agent.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
 from sonorelay.contract.limits import KEEPALIVE_SERVER_OPTIONS
 from sonorelay.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from sonorelay.ledger.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
+from sonorelay.models.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 
 GRACE_S: Final = 3.0
 """How long calls under way may take to end when the server stops."""
@@ -47,6 +49,8 @@ class Parts:
     """Answers about the log."""
     agent: AgentServicer
     """Sends results."""
+    models: ModelServicer
+    """Takes and exchanges versions of models."""
     app: FastAPI
     """The console."""
     loops: tuple[Callable[[], Awaitable[None]], ...]
@@ -149,10 +153,11 @@ class Server:
     async def _start_grpc(self, parts: Parts) -> tuple[grpc.aio.Server, str]:
         host, port = split_address("grpc_address", self._config.grpc_address)
         server = grpc.aio.server(interceptors=[parts.guard], options=list(KEEPALIVE_SERVER_OPTIONS))
-        # Generated code has no types for these three.
+        # Generated code has no types for these four.
         add_IngestServiceServicer_to_server(parts.ingest, server)  # type: ignore[no-untyped-call]
         add_LedgerServiceServicer_to_server(parts.ledger, server)  # type: ignore[no-untyped-call]
         add_AgentServiceServicer_to_server(parts.agent, server)  # type: ignore[no-untyped-call]
+        add_ModelServiceServicer_to_server(parts.models, server)  # type: ignore[no-untyped-call]
         address = _joined(host, port)
         try:
             if self._config.tls:

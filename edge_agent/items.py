@@ -112,7 +112,7 @@ class CleanImage:
     """Scale where known."""
     scale_source: Literal["dicom_region", "pixel_spacing", "given"] | None
     """Where the scale comes from."""
-    source_format: Literal["png", "jpeg", "bmp", "tiff", "pdf", "dicom"]
+    source_format: Literal["png", "jpeg", "bmp", "tiff", "pdf", "dicom", "avi", "mp4"]
     """Format before de-identification."""
     index_in_capture: int
     """Page or image number in the capture, from 0."""

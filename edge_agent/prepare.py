@@ -22,7 +22,7 @@ from sonorelay.contract.reasons import EDGE_RULES, EdgeReason
 
 STEP_NAMES: Final = ("filter", "de-identify", "split by type")
 _IMAGE_IDS: Final = uuid.UUID("6f1d7f2e-7f0a-5d0c-9a43-0d4c1d0b7a51")
-SourceFormat = Literal["png", "jpeg", "bmp", "tiff", "pdf", "dicom"]
+SourceFormat = Literal["png", "jpeg", "bmp", "tiff", "pdf", "dicom", "avi", "mp4"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,8 @@ def _images(request: PrepareRequest, tools: Tools, watch: _Watch) -> Iterable[Cl
         raise ImageRefused(EdgeReason.NOT_AN_IMAGE)
     if kind is Kind.OTHER_PICTURE:
         raise ImageRefused(EdgeReason.UNSUPPORTED_FORMAT)
-    if kind is Kind.DICOM:
-        return [_object(request, tools, watch)]
+    if kind in (Kind.DICOM, Kind.AVI, Kind.MP4):
+        return [_object(request, kind, tools, watch)]
     return _rasters(request, kind, tools, watch)
 
 
@@ -139,11 +139,16 @@ def _rasters(request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch) -
         )
 
 
-def _object(request: PrepareRequest, tools: Tools, watch: _Watch) -> CleanImage:
+def _object(request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch) -> CleanImage:
     from edge_agent.deidentify.objects import clean_object
     from edge_agent.formats.dicom import open_dicom
 
-    source = open_dicom(request.raw_path, tools.rules)
+    if kind is Kind.DICOM:
+        source = open_dicom(request.raw_path, tools.rules)
+    else:
+        from edge_agent.formats.video import open_video
+
+        source = open_video(request.raw_path, kind, tools.rules)
     watch.lap("filter")
     path = request.out_dir / "0.dcm"
     clean = clean_object(
@@ -171,7 +176,7 @@ def _object(request: PrepareRequest, tools: Tools, watch: _Watch) -> CleanImage:
         frame_count=clean.shape.frame_count,
         mm_per_pixel=clean.mm_per_pixel,
         scale_source=clean.scale_source,
-        source_format="dicom",
+        source_format=_FORMATS[kind],
         index_in_capture=0,
         image_type=image_type,
         type_probabilities=probabilities,
@@ -189,4 +194,6 @@ _FORMATS: Final[dict[Kind, SourceFormat]] = {
     Kind.TIFF: "tiff",
     Kind.PDF: "pdf",
     Kind.DICOM: "dicom",
+    Kind.AVI: "avi",
+    Kind.MP4: "mp4",
 }

@@ -6,7 +6,7 @@ A batch is then cut into one part per type.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from edge_agent.ferns import top
 from edge_agent.items import CleanImage
 
-CONFIDENCE_MIN: Final = 0.5
-"""A type less probable than this is not given: the image is unsorted."""
-
 
 class TypeClassifier(Protocol):
     """What step 5 needs of the random ferns."""
+
+    @property
+    def min_probability(self) -> float:
+        """A type less probable than this (0..1) is not given: it would be wrong too often."""
+        ...
 
     def probabilities(self, gray: NDArray[np.uint8]) -> dict[str, float]:
         """Probability per type of a gray picture (uint8, height x width); they sum to 1."""
@@ -29,10 +31,14 @@ class TypeClassifier(Protocol):
 
 def sort_image(pixels: NDArray[np.uint8], classifier: TypeClassifier) -> tuple[str, dict[str, float]]:
     """Gives the type of a picture (uint8, height x width or height x width x 3) and the probability of each
-    type."""
+    type.
+
+    The type is "unsorted" where no type is probable enough; the probabilities, which travel with the image,
+    say why.
+    """
     gray = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     probabilities = classifier.probabilities(gray)
-    return top(probabilities, CONFIDENCE_MIN), probabilities
+    return top(probabilities, classifier.min_probability), probabilities
 
 
 def parts_by_type(images: Iterable[CleanImage]) -> dict[str, tuple[CleanImage, ...]]:

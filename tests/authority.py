@@ -23,10 +23,10 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key files for 127.0.0.1."""
+    def issue(self, name: str, unit: str | None = None) -> tuple[Path, Path]:
+        """Certificate and key files for 127.0.0.1; `unit` is the subject's organizational unit."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(name, key, issuer=self.name, is_authority=False)
+        certificate = self._sign(name, key, issuer=self.name, is_authority=False, unit=unit)
         files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         files[1].write_bytes(
@@ -39,12 +39,21 @@ class Authority:
         return files
 
     def _sign(
-        self, name: str, key: ec.EllipticCurvePrivateKey, *, issuer: str, is_authority: bool
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        issuer: str,
+        is_authority: bool,
+        unit: str | None = None,
     ) -> x509.Certificate:
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+        if unit is not None:
+            subject.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .subject_name(x509.Name(subject))
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())

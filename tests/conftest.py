@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from tests.interop.triton.server import TritonAbsent, TritonServer
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("SONORELAY_DATA", ROOT.parent / "shared" / "data"))
@@ -54,3 +57,24 @@ def program() -> Callable[[str, str], str]:
         return found
 
     return find
+
+
+def start_triton(repository: Path, folder: Path, *options: str) -> TritonServer:
+    """A real Triton that is ready; the test skips where that is not set up. Whoever starts it stops it."""
+    try:
+        return TritonServer(repository, folder, options=options).start()
+    except TritonAbsent as exc:
+        pytest.skip(f"{MISSING_PROGRAM}{exc}")
+
+
+@pytest.fixture
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TritonServer]]:
+    """Starts real Triton servers, `(repository, *options)`, which end with the test."""
+    with ExitStack() as running:
+
+        def start(repository: Path, *options: str) -> TritonServer:
+            server = start_triton(repository, tmp_path_factory.mktemp("triton"), *options)
+            running.callback(server.stop)
+            return server
+
+        yield start

@@ -172,3 +172,55 @@ outbox = Table(
     Column("event_time", UtcTime, nullable=False),
     sqlite_autoincrement=True,
 )
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("version", String(9), primary_key=True),
+    Column("sha256", LargeBinary(32), nullable=False, comment="of the weights"),
+    Column("card_sha256", LargeBinary(32), nullable=False, comment="of the card"),
+    Column("size_bytes", BigInteger, nullable=False, comment="of the weights"),
+    Column("accepted_time", UtcTime, nullable=False),
+    Column("actor", String(64), nullable=False),
+)
+
+model_state = Table(
+    "model_state",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("live_version", String(9), nullable=False),
+    Column("previous_version", String(9), nullable=True),
+    Column("shadow_version", String(9), nullable=True),
+    Column("updated_time", UtcTime, nullable=False),
+)
+
+model_event = Table(
+    "model_event",
+    metadata,
+    Column("event_id", _RowId, primary_key=True, autoincrement=True),
+    Column("model", String(63), nullable=False, index=True),
+    Column("action", String(16), nullable=False, comment="cloud.models.rules.Action"),
+    Column("version", String(9), nullable=True),
+    Column("before_version", String(9), nullable=True, comment="had the place before"),
+    Column("actor", String(64), nullable=False),
+    Column("event_time", UtcTime, nullable=False),
+    Column("ledger_index", BigInteger, nullable=True, comment="not set for what a start did itself"),
+)
+
+shadow_reading = Table(
+    "shadow_reading",
+    metadata,
+    Column("image_id", String(36), primary_key=True),
+    Column("model", String(63), primary_key=True),
+    Column("live_version", String(9), primary_key=True),
+    Column("shadow_version", String(9), primary_key=True),
+    Column("capture_id", String(36), nullable=False),
+    Column("same_label", Boolean, nullable=True, comment="not set without labels of both"),
+    Column("probability_difference", Float, nullable=True, comment="largest of a class, 0..1"),
+    Column("dice", Float, nullable=True, comment="of both masks, 0..1"),
+    Column("hc_difference_mm", Float, nullable=True, comment="shadow minus live"),
+    Column("error", String(64), nullable=True, comment="class of the error where the shadow failed"),
+    Column("read_time", UtcTime, nullable=False),
+    Index("ix_shadow_reading_model_read_time", "model", "read_time"),
+)

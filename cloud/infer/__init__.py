@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -65,3 +66,50 @@ class RunsHere(Protocol):
         `alone`: the caller has the processor to itself, so more threads may help; otherwise only the calling
         one works, which costs least. The outputs are the same either way.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedVersion:
+    """A version of a model that has been loaded and warmed up, and does not answer yet."""
+
+    info: ModelInfo
+    """Its facts."""
+    handle: Any
+    """What its engine runs; only that engine knows what it is."""
+
+
+@runtime_checkable
+class KeepsVersions(Protocol):
+    """An engine of which one version of a model can be exchanged for another while it serves."""
+
+    async def load(self, folder: Path, version: str) -> LoadedVersion:
+        """Loads a version of a model folder beside the one that answers, and warms it up. Changes nothing.
+
+        Raises ModelInvalid for one that cannot serve.
+        """
+
+    def serve(self, loaded: LoadedVersion) -> None:
+        """Lets a loaded version answer in place of its model's; calls under way end with the one before."""
+
+    def snapshot(self) -> DescribingEngine:
+        """The engine with the versions of now: whatever is exchanged later, it keeps answering with these."""
+
+    def beside(self, loaded: LoadedVersion) -> DescribingEngine:
+        """A snapshot in which a loaded version answers in place of its model's."""
+
+
+class ServingEngine(DescribingEngine, KeepsVersions, Protocol):
+    """All that a server asks of its engine."""
+
+    async def start(self, versions: Mapping[str, str] | None = None) -> None:
+        """Makes the models of its repository ready, each in the version that `versions` names, else in the one that
+        its configuration chooses. Raises ModelInvalid, and EngineUnusable for an engine elsewhere; one that cannot
+        be reached is waited for by the calls, not here."""
+
+    async def close(self) -> None:
+        """Stops serving. A repeat changes nothing."""
+
+
+def snapshot_of(engine: DescribingEngine) -> DescribingEngine:
+    """The engine's versions of now, where it keeps several; otherwise the engine itself."""
+    return engine.snapshot() if isinstance(engine, KeepsVersions) else engine

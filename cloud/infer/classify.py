@@ -3,6 +3,7 @@ weak."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from cloud.infer import ModelInfo
 from cloud.infer.errors import ModelInvalid
 
 BRAIN = "brain"
+OTHER_PLANE = "other"
+"""What the plane model calls a picture that shows none of its planes."""
 DEFAULT_TEMPERATURE = 1.0
 DEFAULT_MIN_PROBABILITY = 0.6
 """Used where a card gives no threshold."""
@@ -29,45 +32,102 @@ class Classification:
     probabilities: Mapping[str, float]
     """Probability of every class, 0..1; they add up to 1."""
     sure: bool
-    """Whether the most probable class reaches the model's threshold."""
+    """Whether the answer reaches the model's threshold."""
+    novelty: float | None = None
+    """Distance of the picture from what the model learned from, about 1 for the like of it; None where the model
+    does not say."""
+    novel: bool = False
+    """Whether that distance is beyond the card's."""
 
     @property
     def probability(self) -> float:
-        """Probability of the most probable class."""
+        """Probability of the named class."""
         return self.probabilities[self.label]
 
 
-def classify(logits: NDArray[np.float32], info: ModelInfo) -> Classification:
-    """Softmax of logits / temperature, in double precision; the threshold and the temperature are the card's.
+def classify(
+    logits: NDArray[np.float32], info: ModelInfo, novelty: NDArray[np.float32] | None = None
+) -> Classification:
+    """Softmax of logits / temperature, in double precision; thresholds and temperature are the card's.
 
-    `logits` is float32 of one value per label. Raises ModelInvalid when their number differs from the labels'
-    or one is not finite, or when the card's figures make no sense.
+    `logits` is float32 of one value per label, `novelty` float32 of one value. Where the card's `abstain.against`
+    names a class, the answer is that class or any other: of several others the most probable is named, as a
+    hint, and what must reach the threshold is the probability of all of them together. Raises ModelInvalid when
+    the number of logits differs from the labels' or one is not finite, or when the card's figures make no sense.
     """
-    if logits.shape != (len(info.labels),) or not info.labels:
-        raise ModelInvalid(info.name, f"it gave {logits.shape} logits for {len(info.labels)} labels")
-    if not np.isfinite(logits).all():
-        raise ModelInvalid(info.name, "it gave a logit that is not finite")
-    temperature = card_number(info, "calibration", "temperature", DEFAULT_TEMPERATURE)
-    if temperature <= 0:
-        raise ModelInvalid(info.name, "the card's temperature is not above 0")
-    scaled = logits.astype(np.float64) / temperature
-    weights = np.exp(scaled - scaled.max())
-    probabilities = weights / weights.sum()
+    probabilities = _softmax(logits, info.labels, info, "calibration")
     index = int(probabilities.argmax())
-    least = card_number(info, "abstain", "min_probability", DEFAULT_MIN_PROBABILITY)
+    confidence = float(probabilities[index])
+    against = _against(info)
+    if against is not None:
+        confidence = float(max(probabilities[against], 1 - probabilities[against]))
+        if probabilities[against] < 0.5:
+            others = probabilities.copy()
+            others[against] = -1.0
+            index = int(others.argmax())
+        else:
+            index = against
+    distance = None if novelty is None else float(novelty[0])
     return Classification(
         label=info.labels[index],
         index=index,
         probabilities=dict(zip(info.labels, probabilities.tolist(), strict=True)),
+        sure=confidence >= card_number(info, "abstain", "min_probability", DEFAULT_MIN_PROBABILITY),
+        novelty=distance,
+        novel=distance is not None and distance > card_number(info, "novelty", "max", math.inf),
+    )
+
+
+def classify_side(logits: NDArray[np.float32], info: ModelInfo, name: str) -> Classification:
+    """The answer to a model's second question, whose labels, temperature and threshold the card has under
+    `<name>_labels` and `<name>`. Raises ModelInvalid as `classify`."""
+    labels = info.card.get(f"{name}_labels")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ModelInvalid(info.name, f"the card has no list {name}_labels")
+    probabilities = _softmax(logits, tuple(labels), info, name)
+    index = int(probabilities.argmax())
+    least = card_number(info, name, "min_probability", DEFAULT_MIN_PROBABILITY)
+    return Classification(
+        label=labels[index],
+        index=index,
+        probabilities=dict(zip(labels, probabilities.tolist(), strict=True)),
         sure=bool(probabilities[index] >= least),
     )
+
+
+def _softmax(
+    logits: NDArray[np.float32], labels: tuple[str, ...], info: ModelInfo, table: str
+) -> NDArray[np.float64]:
+    if logits.shape != (len(labels),) or not labels:
+        raise ModelInvalid(info.name, f"it gave {logits.shape} logits for {len(labels)} labels")
+    if not np.isfinite(logits).all():
+        raise ModelInvalid(info.name, "it gave a logit that is not finite")
+    temperature = card_number(info, table, "temperature", DEFAULT_TEMPERATURE)
+    if temperature <= 0:
+        raise ModelInvalid(info.name, "the card's temperature is not above 0")
+    scaled = logits.astype(np.float64) / temperature
+    weights = np.exp(scaled - scaled.max())
+    return np.asarray(weights / weights.sum())
+
+
+def _against(info: ModelInfo) -> int | None:
+    """The class that the card sets against all others, by its place; None where it sets none."""
+    section = info.card.get("abstain", {})
+    name = section.get("against") if isinstance(section, Mapping) else None
+    if name is None:
+        return None
+    if name not in info.labels:
+        raise ModelInvalid(info.name, f"the card's abstain.against {name!r} is no label")
+    return info.labels.index(name)
 
 
 def card_number(info: ModelInfo, table: str, key: str, default: float) -> float:
     """A finite number of the model card, `default` where the card lacks it. Raises ModelInvalid for anything
     else."""
     section = info.card.get(table, {})
-    value = section.get(key, default) if isinstance(section, Mapping) else None
+    value = section.get(key) if isinstance(section, Mapping) else None
+    if value is None and isinstance(section, Mapping):
+        return default
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise ModelInvalid(info.name, f"the card's {table}.{key} is not a finite number")
     return float(value)

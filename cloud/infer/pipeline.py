@@ -4,52 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.infer import DescribingEngine, RunsHere
-from cloud.infer.annotate import Annotation, annotate, fill
-from cloud.infer.classify import BRAIN, Classification, classify
+from cloud.infer import DescribingEngine, RunsHere, snapshot_of
+from cloud.infer.annotate import fill
+from cloud.infer.assess import Context
+from cloud.infer.classify import BRAIN, Classification, card_number, classify, classify_side
 from cloud.infer.decode import Still, decode
+from cloud.infer.doubts import abstain_reasons
 from cloud.infer.errors import InputInvalid, ModelInvalid
+from cloud.infer.frames import open_loop
 from cloud.infer.heatmap import Heat, heat_map, palette
-from cloud.infer.measure import Measurements, Scale, measure
+from cloud.infer.loop import Depth, read_loop
+from cloud.infer.measure import Scale
+from cloud.infer.models import Call, HasCores, Models, Stopwatch
 from cloud.infer.pictures import indexed_png, mask_png
-from cloud.infer.preprocess import (
-    CropBox,
-    Letterbox,
-    as_gray,
-    brain_input,
-    crop_box,
-    cut_crop,
-    enhance,
-    plane_input,
-    segment_input,
-)
-from cloud.infer.reading import HeadReading, ModelUsed, Reading
-from cloud.infer.reasons import AbstainReason
+from cloud.infer.preprocess import Letterbox, as_gray, plane_input, segment_input
+from cloud.infer.reading import HeadReading, ModelUsed, Reading, SubPlane
+from cloud.infer.region import NOTHING, Region, believed, corrected, lengths, region_of
 from cloud.infer.segment import HeadSearch, find_head
+from cloud.infer.source import Image
+from cloud.infer.texture import is_tissue
+from cloud.infer.thresholds import ThresholdScheme
+from cloud.infer.ventricle import VentricleReading, read_ventricles
 
 SEGMENT_MODEL: Final = "fetal_head_seg"
+OUTLINE_MODEL: Final = "fetal_head_outline"
 PLANE_MODEL: Final = "fetal_plane_cls"
 BRAIN_MODEL: Final = "fetal_brain_cls"
+VENTRICLE_MODEL: Final = "fetal_ventricle_seg"
 MODELS: Final = (SEGMENT_MODEL, PLANE_MODEL, BRAIN_MODEL)
+"""Without these nothing is read; a repository without the others gives readings without what they add."""
 STEPS: Final = ("decode", "segment", "annotate", "crop", "classify", "heatmap", "measure")
 
 BLANK_DEVIATION = 0.01
 """A still whose gray values (0..1) deviate less than this from their mean shows nothing."""
-MIN_HEAD_CONFIDENCE = 0.9
-"""Below it the outline is not relied on."""
-HEAD_AGAINST_PLANE_CONFIDENCE = 0.965
-"""On a still that surely shows another plane, a head below this is none. On train frames 3 % of 91 abdomens,
-no femur or thorax and 90 % of 97 brains lay above it, with a head model whose training had not ended: to be
-measured again with every new version."""
+OUTLINE_PASSES = 1
+"""How often the outline is corrected where the outline model's card does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,61 +72,19 @@ class _Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Region:
-    """The head on the still, and what the brain model needs of it."""
+class _Seen:
+    """What the models said of a still, as far as they were asked."""
 
-    search: HeadSearch
-    annotation: Annotation | None
-    crop: CropBox | None
-    brain_canvas: NDArray[np.float32] | None
-    measurements: Measurements | None
-
-
-class _Stopwatch:
-    """Adds up the milliseconds of each step; each step is timed by one thread at a time."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.milliseconds: dict[str, float] = dict.fromkeys(STEPS, 0.0)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        began = self._clock()
-        yield
-        self.milliseconds[name] += (self._clock() - began) * 1000
+    region: Region
+    plane: Classification
+    subplane: Classification | None
+    brain: Classification | None = None
+    maps: NDArray[np.float32] | None = None
+    ventricles: VentricleReading | None = None
 
 
 TakePicture = Callable[[str, bytes], None]
 """Called with a picture's name and PNG file as soon as it is made, on the thread that reads."""
-
-HasCores = Callable[[], bool]
-"""Says whether a reading may use more than one core now; asked before each model."""
-
-
-class _Call(Protocol):
-    """Runs a model and waits for it: `RunsHere.run`, or a call across to an engine elsewhere."""
-
-    def __call__(
-        self, model: str, inputs: Mapping[str, NDArray[Any]], *, alone: bool
-    ) -> Mapping[str, NDArray[Any]]: ...
-
-
-class _Models:
-    """The engine, as one reading uses it."""
-
-    def __init__(self, call: _Call, is_alone: HasCores) -> None:
-        self._call = call
-        self.is_alone = is_alone
-
-    def run(
-        self, model: str, input_name: str, item: NDArray[Any], *, alone: bool
-    ) -> Mapping[str, NDArray[Any]]:
-        """One item through a model: a batch axis is put on and taken off; what is not finite is refused."""
-        outputs = self._call(model, {input_name: item[np.newaxis]}, alone=alone)
-        for name, array in outputs.items():
-            if not np.isfinite(array).all():
-                raise ModelInvalid(model, f"its output {name!r} is not finite")
-        return {name: array[0] for name, array in outputs.items()}
 
 
 def _ignore(_name: str, _png: bytes) -> None:
@@ -142,7 +97,7 @@ def _always() -> bool:
 
 
 class Reader:
-    """Reads stills with an engine that serves the three models. It keeps nothing from one still to the
+    """Reads stills with an engine that serves `MODELS`. It keeps nothing from one still to the
     next.
 
     Each still has a thread for all of its steps, so stills at the same time cost no hops and do not wait for
@@ -150,34 +105,48 @@ class Reader:
     head.
     """
 
-    def __init__(self, engine: DescribingEngine, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        engine: DescribingEngine,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        thresholds: ThresholdScheme | None = None,
+    ) -> None:
+        """`thresholds` are the site's limits where a reading's context brings none."""
         self._engine = engine
         self._clock = clock
+        self._context = Context(thresholds=thresholds or ThresholdScheme())
         self._under_way = 0
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-beside")
 
     async def read(
         self,
-        image_bytes: bytes,
+        image_bytes: Image,
         media_type: str,
         mm_per_pixel: float | None = None,
         scale_source: str | None = None,
         take_picture: TakePicture = _ignore,
         has_cores: HasCores = _always,
+        context: Context | None = None,
     ) -> ReadResult:
-        """Reads one still; the answer depends on the still, its scale and the models alone.
+        """Reads one still or one loop; the answer depends on it, its scale and the models alone.
 
         `mm_per_pixel` with its `scale_source` goes before a scale that the file itself states. A still that
-        shows no sure finding gives a reading that abstains, with its reasons. Raises ImageUnreadable for
+        shows no sure finding gives a reading that abstains, with its reasons; `context` is what is known of the
+        examination, and the limits that lengths are judged by. Raises ImageUnreadable for
         bytes that are no still, InputInvalid for a scale that is none, and the engine's errors; some pictures
         may have been taken by then.
         """
         scale = _given_scale(mm_per_pixel, scale_source)
-        call = self._engine.run if isinstance(self._engine, RunsHere) else self._across()
-        models = _Models(call, lambda: self._under_way <= 1 and has_cores())
+        engine = snapshot_of(self._engine)
+        call = engine.run if isinstance(engine, RunsHere) else self._across(engine)
+        models = Models(engine, call, lambda: self._under_way <= 1 and has_cores())
         self._under_way += 1
         try:
-            return await asyncio.to_thread(self._read, image_bytes, media_type, scale, models, take_picture)
+            about = context or self._context
+            return await asyncio.to_thread(
+                self._read, image_bytes, media_type, scale, models, take_picture, about
+            )
         finally:
             self._under_way -= 1
 
@@ -186,116 +155,186 @@ class Reader:
         """How many stills are being read."""
         return self._under_way
 
-    def _across(self) -> _Call:
+    def _across(self, engine: DescribingEngine) -> Call:
         """Calls the engine on the loop of this task, from another thread."""
         loop = asyncio.get_running_loop()
 
         def run(model: str, inputs: Mapping[str, NDArray[Any]], *, alone: bool) -> Mapping[str, NDArray[Any]]:
-            return asyncio.run_coroutine_threadsafe(self._engine.infer(model, inputs), loop).result()
+            return asyncio.run_coroutine_threadsafe(engine.infer(model, inputs), loop).result()
 
         return run
 
     def _read(
-        self, image: bytes, media_type: str, scale: Scale | None, models: _Models, take_picture: TakePicture
+        self,
+        image: Image,
+        media_type: str,
+        scale: Scale | None,
+        models: Models,
+        take_picture: TakePicture,
+        context: Context,
     ) -> ReadResult:
-        """All steps of one still, on this thread."""
-        watch = _Stopwatch(self._clock)
-        still = _prepare(image, media_type, scale, watch)
+        """All steps of one still, or of the frames of a loop, on this thread."""
+        watch = Stopwatch(STEPS, self._clock)
+
+        def read_one(still: Still, depth: Depth) -> ReadResult:
+            take = take_picture if depth is Depth.SHOW else _ignore
+            return self._read_still(_prepare(still, scale, watch), models, take, watch, depth, context)
+
+        with watch.step("decode"):
+            loop = open_loop(image, media_type)
+            still = None if loop else decode(image, media_type)
+        if loop is not None:
+            return read_loop(loop, read_one, lambda: watch.step("decode"))
+        assert still is not None
+        return read_one(still, Depth.SHOW)
+
+    def _read_still(
+        self,
+        still: _Prepared,
+        models: Models,
+        take_picture: TakePicture,
+        watch: Stopwatch,
+        depth: Depth,
+        context: Context,
+    ) -> ReadResult:
+        """One still, or one frame of a loop, as deep as `depth` says."""
         pictures: dict[str, bytes] = {}
 
         def keep(name: str, png: bytes) -> None:
             pictures[name] = png
             take_picture(name, png)
 
-        segmented = self._segment(models, still, watch)
+        search = self._segment(models, still, watch)
         # Not beside the head model: its threads wait for each other, so whatever takes a core from it delays
         # it.
         alone = models.is_alone()
         beside = self._beside.submit(self._plane, models, still, watch) if alone else None
-        located = _locate(segmented, still, watch)
-        keep("mask.png", _mask(still, located, watch))
-        plane = beside.result() if beside else self._plane(models, still, watch)
-        region = _believed(located, plane)
-        brain = self._brain(models, plane, region, watch)
+        region = self._region(models, still, search, watch)
+        if depth is not Depth.LOOK:
+            keep("mask.png", _mask(still, region, watch))
+        plane, subplane = beside.result() if beside else self._plane(models, still, watch)
+        seen = _Seen(region=believed(region, plane), plane=plane, subplane=subplane)
+        if depth is not Depth.LOOK:
+            seen = self._inside(models, seen, watch)
         heat = None
-        if brain is not None:
-            heat, heatmap = _heat(*brain, still, region, watch)
+        if seen.brain is not None:
+            heat, heatmap = _heat(seen, still, watch)
             keep("heatmap.png", heatmap)
-        reading = self._reading(still, region, plane, brain[0] if brain else None, heat, watch)
-        return ReadResult(reading=reading, pictures=pictures)
+        return ReadResult(reading=self._reading(models, still, seen, heat, context, watch), pictures=pictures)
 
-    def _segment(self, models: _Models, still: _Prepared, watch: _Stopwatch) -> NDArray[np.float32]:
-        """The head model's probability canvas, 1 x h x w."""
+    def _segment(self, models: Models, still: _Prepared, watch: Stopwatch) -> HeadSearch:
+        """The head as the head model finds it; on a blank still there is none."""
         with watch.step("segment"):
             outputs = models.run(SEGMENT_MODEL, "image", still.segment_canvas, alone=models.is_alone())
-            return outputs["probability"]
+            if still.blank:
+                return NOTHING
+            return find_head(outputs["probability"][0], still.letterbox, still.segment_canvas[0])
 
-    def _plane(self, models: _Models, still: _Prepared, watch: _Stopwatch) -> Classification:
-        """The plane model's answer; by one thread, because where there is another it locates the head."""
+    def _region(self, models: Models, still: _Prepared, search: HeadSearch, watch: Stopwatch) -> Region:
+        """The head with its outline corrected, annotated and cut out."""
+        if search.head is not None and models.has(OUTLINE_MODEL):
+            with watch.step("segment"):
+                card = models.describe(OUTLINE_MODEL)
+                passes = round(card_number(card, "outline", "passes", OUTLINE_PASSES))
+                search = corrected(
+                    search,
+                    still.gray,
+                    lambda band: models.run(OUTLINE_MODEL, "band", band, alone=False)["radius"],
+                    passes,
+                )
+        if search.head is not None and not is_tissue(still.gray, search.head.ellipse):
+            # A drawn shape: nothing that is said of it is to be relied on.
+            search = replace(search, head=replace(search.head, confidence=0.0))
+        with watch.step("crop"):
+            return region_of(search, still.gray)
+
+    def _plane(
+        self, models: Models, still: _Prepared, watch: Stopwatch
+    ) -> tuple[Classification, Classification | None]:
+        """The plane model's answers; by one thread, because where there is another it locates the head."""
         with watch.step("classify"):
             outputs = models.run(PLANE_MODEL, "image", plane_input(still.gray), alone=False)
-            return classify(outputs["logits"], self._engine.describe(PLANE_MODEL))
+            info = models.describe(PLANE_MODEL)
+            plane = classify(outputs["logits"], info, outputs.get("novelty"))
+            if plane.label != BRAIN or "subplane" not in outputs:
+                return plane, None
+            return plane, classify_side(outputs["subplane"], info, "subplane")
 
-    def _brain(
-        self, models: _Models, plane: Classification, region: _Region, watch: _Stopwatch
-    ) -> tuple[Classification, NDArray[np.float32]] | None:
-        """The brain model's answer and its raw signed class maps (classes x h x w), where the still shows a
-        brain with a head to cut out."""
-        if plane.label != BRAIN or region.brain_canvas is None:
-            return None
+    def _inside(self, models: Models, seen: _Seen, watch: Stopwatch) -> _Seen:
+        """With the brain's classes and ventricles, where the still shows a brain with a head to cut out."""
+        region = seen.region
+        if seen.plane.label != BRAIN or region.brain_canvas is None:
+            return seen
         with watch.step("classify"):
             outputs = models.run(BRAIN_MODEL, "crop", region.brain_canvas, alone=models.is_alone())
-            return classify(outputs["logits"], self._engine.describe(BRAIN_MODEL)), outputs["map"]
+            info = models.describe(BRAIN_MODEL)
+            brain = classify(outputs["logits"], info, outputs.get("novelty"))
+        ventricles = None
+        if models.has(VENTRICLE_MODEL) and region.search.head and region.crop:
+            with watch.step("measure"):
+                probability = models.run(
+                    VENTRICLE_MODEL, "crop", region.brain_canvas, alone=models.is_alone()
+                )["probability"]
+                view = seen.subplane.label if seen.subplane and seen.subplane.sure else None
+                ventricles = read_ventricles(
+                    probability, region.brain_canvas, region.search.head.ellipse, region.crop, view=view
+                )
+        return replace(seen, brain=brain, maps=outputs["map"], ventricles=ventricles)
 
     def _reading(
         self,
+        models: Models,
         still: _Prepared,
-        region: _Region,
-        plane: Classification,
-        brain: Classification | None,
+        seen: _Seen,
         heat: Heat | None,
-        watch: _Stopwatch,
+        context: Context,
+        watch: Stopwatch,
     ) -> Reading:
+        region, plane, subplane, brain = seen.region, seen.plane, seen.subplane, seen.brain
         head = region.search.head
-        used = MODELS if brain else (SEGMENT_MODEL, PLANE_MODEL)
-        described = {name: self._engine.describe(name) for name in used}
+        measurements = None
+        if head is not None:
+            with watch.step("measure"):
+                drawn_by = OUTLINE_MODEL if models.has(OUTLINE_MODEL) else SEGMENT_MODEL
+                outline = models.describe(drawn_by)
+                measurements = lengths(head, still.scale, still.letterbox, outline, seen.ventricles)
         return Reading(
             width_px=still.gray.shape[1],
             height_px=still.gray.shape[0],
             plane=plane.label,
             plane_probabilities=plane.probabilities,
+            subplane=SubPlane(label=subplane.label, probabilities=subplane.probabilities, sure=subplane.sure)
+            if subplane
+            else None,
             finding=brain.label if brain else None,
             finding_probabilities=brain.probabilities if brain else None,
+            novelty={
+                name: round(each.novelty, 3)
+                for name, each in ((PLANE_MODEL, plane), (BRAIN_MODEL, brain))
+                if each is not None and each.novelty is not None
+            },
             abstain_reasons=abstain_reasons(still.blank, plane, region.search, brain),
             head=HeadReading(annotation=region.annotation, confidence=head.confidence)
             if head and region.annotation
             else None,
             crop=region.crop,
-            measurements=region.measurements,
+            measurements=measurements,
+            ventricles=seen.ventricles,
             heat=heat,
-            models={name: ModelUsed(version=i.version, sha256=i.sha256) for name, i in described.items()},
+            models=_used(models),
             timings_ms=watch.milliseconds,
+            context=context,
         )
 
 
-def abstain_reasons(
-    blank: bool, plane: Classification, search: HeadSearch, brain: Classification | None
-) -> tuple[AbstainReason, ...]:
-    """Every reason not to rely on a finding, in the order of the steps; empty when there is none."""
-    shows_brain = plane.label == BRAIN
-    head = search.head
-    table = (
-        (blank, AbstainReason.IMAGE_BLANK),
-        # A clear head on a plane that surely is another one: one of the two models is wrong.
-        (not plane.sure or (head is not None and not shows_brain), AbstainReason.PLANE_UNCERTAIN),
-        (plane.sure and not shows_brain, AbstainReason.NOT_BRAIN_PLANE),
-        (head is None and shows_brain, AbstainReason.NO_HEAD),
-        (search.head_count > 1, AbstainReason.SEVERAL_HEADS),
-        (head is not None and head.cut_off, AbstainReason.HEAD_CUT_OFF),
-        (head is not None and head.confidence < MIN_HEAD_CONFIDENCE, AbstainReason.HEAD_UNCERTAIN),
-        (brain is not None and not brain.sure, AbstainReason.LOW_CONFIDENCE),
-    )
-    return tuple(reason for applies, reason in table if applies)
+def _used(models: Models) -> dict[str, ModelUsed]:
+    """The models that were run, in the order in which a still meets them."""
+    order = (SEGMENT_MODEL, OUTLINE_MODEL, PLANE_MODEL, BRAIN_MODEL, VENTRICLE_MODEL)
+    return {
+        name: ModelUsed(version=models.used[name].version, sha256=models.used[name].sha256)
+        for name in order
+        if name in models.used
+    }
 
 
 def _given_scale(mm_per_pixel: float | None, source: str | None) -> Scale | None:
@@ -307,9 +346,8 @@ def _given_scale(mm_per_pixel: float | None, source: str | None) -> Scale | None
         raise InputInvalid(str(exc)) from exc
 
 
-def _prepare(image: bytes, media_type: str, scale: Scale | None, watch: _Stopwatch) -> _Prepared:
+def _prepare(still: Still, scale: Scale | None, watch: Stopwatch) -> _Prepared:
     with watch.step("decode"):
-        still: Still = decode(image, media_type)
         gray = as_gray(still.pixels)
     with watch.step("segment"):
         canvas, letterbox = segment_input(gray)
@@ -324,43 +362,7 @@ def _prepare(image: bytes, media_type: str, scale: Scale | None, watch: _Stopwat
     )
 
 
-def _nowhere(search: HeadSearch) -> _Region:
-    return _Region(search=search, annotation=None, crop=None, brain_canvas=None, measurements=None)
-
-
-def _believed(region: _Region, plane: Classification) -> _Region:
-    """The region, or none where the still surely shows another plane and the head is not clear enough against
-    it."""
-    head = region.search.head
-    if head is None or plane.label == BRAIN or not plane.sure:
-        return region
-    if head.confidence >= HEAD_AGAINST_PLANE_CONFIDENCE:
-        return region
-    return _nowhere(HeadSearch(head=None, head_count=0))
-
-
-def _locate(probability: NDArray[np.float32], still: _Prepared, watch: _Stopwatch) -> _Region:
-    """The head, its annotation, its crop and its lengths; on a blank still there is no head."""
-    with watch.step("segment"):
-        nothing = HeadSearch(head=None, head_count=0)
-        search = nothing if still.blank else find_head(probability[0], still.letterbox)
-    head = search.head
-    if head is None:
-        return _nowhere(search)
-    image_hw = (still.gray.shape[0], still.gray.shape[1])
-    with watch.step("annotate"):
-        annotation = annotate(head.ellipse, head.outline, image_hw)
-    with watch.step("crop"):
-        box = crop_box(head.ellipse, image_hw)
-        canvas = brain_input(enhance(cut_crop(still.gray, box)))
-    with watch.step("measure"):
-        measurements = measure(head.ellipse, still.scale)
-    return _Region(
-        search=search, annotation=annotation, crop=box, brain_canvas=canvas, measurements=measurements
-    )
-
-
-def _mask(still: _Prepared, region: _Region, watch: _Stopwatch) -> bytes:
+def _mask(still: _Prepared, region: Region, watch: Stopwatch) -> bytes:
     """The annotated region as a picture of the still's size: 255 inside the ellipse, 0 outside and without a
     head."""
     with watch.step("annotate"):
@@ -369,15 +371,15 @@ def _mask(still: _Prepared, region: _Region, watch: _Stopwatch) -> bytes:
         return mask_png(fill(head.ellipse, image_hw) if head else np.zeros(image_hw, np.uint8))
 
 
-def _heat(
-    brain: Classification, maps: NDArray[np.float32], still: _Prepared, region: _Region, watch: _Stopwatch
-) -> tuple[Heat, bytes]:
+def _heat(seen: _Seen, still: _Prepared, watch: Stopwatch) -> tuple[Heat, bytes]:
     """The map of the finding's class: its numbers and its pseudo-colour picture on the crop."""
+    brain, maps, crop = seen.brain, seen.maps, seen.region.crop
+    assert brain is not None
+    assert crop is not None
     with watch.step("heatmap"):
-        if region.crop is None or maps.shape[0] <= brain.index:
-            raise ModelInvalid(
-                BRAIN_MODEL, f"it gave {maps.shape[0]} maps for {len(brain.probabilities)} labels"
-            )
+        if maps is None or maps.shape[0] <= brain.index:
+            count = 0 if maps is None else maps.shape[0]
+            raise ModelInvalid(BRAIN_MODEL, f"it gave {count} maps for {len(brain.probabilities)} labels")
         image_hw = (still.gray.shape[0], still.gray.shape[1])
-        mapped = heat_map(maps[brain.index], brain.label, region.crop, image_hw)
+        mapped = heat_map(maps[brain.index], brain.label, crop, image_hw)
         return mapped.heat, indexed_png(mapped.levels, palette(brain.probability))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Gray: TypeAlias = NDArray[np.uint8]
 Plane: TypeAlias = NDArray[np.float32]
 
-SEGMENT_SIZE_HW = (256, 256)
+SEGMENT_SIZE_HW = (192, 288)
 PLANE_SIZE_HW = (128, 192)
 CROP_SIZE_PX = 224
 CROP_MARGIN = 0.08

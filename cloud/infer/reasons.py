@@ -12,6 +12,8 @@ class AbstainReason(StrEnum):
 
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE"
     IMAGE_BLANK = "IMAGE_BLANK"
+    NOT_KNOWN_PLANE = "NOT_KNOWN_PLANE"
+    UNLIKE_TRAINING = "UNLIKE_TRAINING"
     PLANE_UNCERTAIN = "PLANE_UNCERTAIN"
     NOT_BRAIN_PLANE = "NOT_BRAIN_PLANE"
     NO_HEAD = "NO_HEAD"
@@ -19,6 +21,7 @@ class AbstainReason(StrEnum):
     HEAD_CUT_OFF = "HEAD_CUT_OFF"
     HEAD_UNCERTAIN = "HEAD_UNCERTAIN"
     LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    FRAMES_DISAGREE = "FRAMES_DISAGREE"
 
 
 SENTENCES: Final[dict[AbstainReason, dict[str, str]]] = {
@@ -29,6 +32,14 @@ SENTENCES: Final[dict[AbstainReason, dict[str, str]]] = {
     AbstainReason.IMAGE_BLANK: {
         "en": "The image is blank: it has almost no contrast.",
         "zh": "图像为空白：几乎没有对比度。",
+    },
+    AbstainReason.NOT_KNOWN_PLANE: {
+        "en": "The image shows none of the known planes; it may not be a fetal ultrasound image.",
+        "zh": "图像不属于任何已知切面，可能不是胎儿超声图像。",
+    },
+    AbstainReason.UNLIKE_TRAINING: {
+        "en": "The image is unlike all images that the models learned from.",
+        "zh": "图像与模型训练所用的图像差异过大。",
     },
     AbstainReason.PLANE_UNCERTAIN: {
         "en": "It is not certain which plane the image shows.",
@@ -57,5 +68,9 @@ SENTENCES: Final[dict[AbstainReason, dict[str, str]]] = {
     AbstainReason.LOW_CONFIDENCE: {
         "en": "No class is probable enough to be named.",
         "zh": "各类别的概率均不足以作出判断。",
+    },
+    AbstainReason.FRAMES_DISAGREE: {
+        "en": "The frames of the loop do not agree.",
+        "zh": "动态图像各帧结果不一致。",
     },
 }

@@ -1,7 +1,7 @@
 """Part of step 11: the pictures made on demand from a still, its reading (JSON, schema 1) and its heat map.
 
-Pure functions. Every picture that shows a result bears the mark "research use, not for diagnosis" in its
-pixels, so that it stays when the picture is copied.
+Pure functions. Of a loop they show the frame that stands for it. Every picture that shows a result bears the
+mark "research use, not for diagnosis" in its pixels, so that it stays when the picture is copied.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cloud.infer.errors import PictureUnavailable
 from cloud.infer.pictures import small_png
 from cloud.infer.preprocess import CropBox, as_gray, cut_crop
 from cloud.infer.reading import NOTICE
+from cloud.infer.source import Image
 
 _OUTLINE_BGR: Final = (96, 230, 120)
 _AXES_BGR: Final = (60, 200, 250)
@@ -29,35 +30,35 @@ _SUBPIXEL_BITS: Final = 4
 _COLOUR_AXES: Final = 3
 
 
-def overlay_png(image: bytes, media_type: str, reading: Mapping[str, Any]) -> bytes:
+def overlay_png(image: Image, media_type: str, reading: Mapping[str, Any]) -> bytes:
     """The still with the head's ellipse and its two axes, and the mark: a colour PNG of the still's size.
 
     Without a head it is the still with the mark. Raises ImageUnreadable.
     """
-    canvas = _colour(image, media_type)
+    canvas = _colour(image, media_type, reading)
     if reading["head"] is not None:
         _draw_ellipse(canvas, reading["head"]["ellipse"])
     _draw_mark(canvas)
     return small_png(canvas)
 
 
-def crop_png(image: bytes, media_type: str, reading: Mapping[str, Any]) -> bytes:
+def crop_png(image: Image, media_type: str, reading: Mapping[str, Any]) -> bytes:
     """The square that was cut out: a gray PNG of `crop.size_px`, black where it leaves the still.
 
     Raises ImageUnreadable, and PictureUnavailable for a reading without a crop.
     """
-    gray = as_gray(decode(image, media_type).pixels)
+    gray = as_gray(decode(image, media_type, shown_frame(reading)).pixels)
     return small_png(cut_crop(gray, _crop_box(reading)))
 
 
-def fused_png(image: bytes, media_type: str, reading: Mapping[str, Any], heatmap: bytes) -> bytes:
+def fused_png(image: Image, media_type: str, reading: Mapping[str, Any], heatmap: bytes) -> bytes:
     """The fused heat map: the still with the heat map over its crop, and the mark; a colour PNG of the
     still's size.
 
     `heatmap` is the reading's "heatmap.png". Raises ImageUnreadable, and PictureUnavailable for a reading
     without a crop or a heat map that does not belong to it.
     """
-    canvas = _colour(image, media_type)
+    canvas = _colour(image, media_type, reading)
     box = _crop_box(reading)
     heat = cv2.imdecode(np.frombuffer(heatmap, np.uint8), cv2.IMREAD_UNCHANGED) if heatmap else None
     if heat is None or heat.shape != (box.size_px, box.size_px, 4):
@@ -67,9 +68,15 @@ def fused_png(image: bytes, media_type: str, reading: Mapping[str, Any], heatmap
     return small_png(canvas)
 
 
-def _colour(image: bytes, media_type: str) -> NDArray[np.uint8]:
+def shown_frame(reading: Mapping[str, Any] | None) -> int:
+    """Place of the frame that is shown: the best one of a loop that was read, the first one otherwise."""
+    loop = (reading or {}).get("loop")
+    return int(loop["best_frame"]) if loop else 0
+
+
+def _colour(image: Image, media_type: str, reading: Mapping[str, Any]) -> NDArray[np.uint8]:
     """A copy of the still to draw on: uint8 HxWx3."""
-    pixels = decode(image, media_type).pixels
+    pixels = decode(image, media_type, shown_frame(reading)).pixels
     if pixels.ndim == _COLOUR_AXES:
         return pixels.copy()
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)

@@ -51,7 +51,7 @@ class Guard(grpc.aio.ServerInterceptor):
         return self._unary(method, handler)
 
     def _unary(self, method: str, handler: Handler) -> Handler:
-        behaviour: Any = handler.unary_unary
+        behaviour: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
         async def guarded(request: Any, context: Context) -> Any:
             try:
@@ -70,9 +70,12 @@ class Guard(grpc.aio.ServerInterceptor):
                 self.calls[f"{method} OK"] += 1
                 return response
 
-        return grpc.unary_unary_rpc_method_handler(
-            guarded, handler.request_deserializer, handler.response_serializer
+        wrap: Callable[..., Handler] = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
         )
+        return wrap(guarded, handler.request_deserializer, handler.response_serializer)
 
     def _stream(self, method: str, handler: Handler) -> Handler:
         behaviour: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream

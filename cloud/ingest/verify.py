@@ -29,7 +29,7 @@ from sonorelay.ingest.v1.subfile_pb2 import SubFileImage, SubFileIndex
 
 _HEAD_BYTES: Final = 12
 _MEDIA_TYPES: Final = ("image/png", "application/dicom")
-_SOURCE_FORMATS: Final = ("png", "jpeg", "bmp", "tiff", "pdf", "dicom")
+_SOURCE_FORMATS: Final = ("png", "jpeg", "bmp", "tiff", "pdf", "dicom", "avi", "mp4")
 _SCALE_SOURCE_MAX: Final = 32
 _SCALE_MAX_MM: Final = 100.0
 

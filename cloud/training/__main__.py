@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-MODELS = ("segmentation", "planes", "brain", "ferns")
+MODELS = ("segmentation", "outline", "planes", "ventricles", "brain", "ferns")
+STUDIES = ("segmentation-folds", "planes-machines")
+DERIVED = "derived"
+EVAL = "eval"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,8 +21,13 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument(
         "model",
-        choices=(*MODELS, "all"),
-        help="what to train; brain needs a head model, so all trains segmentation first",
+        choices=(*MODELS, "all", *STUDIES, DERIVED, EVAL),
+        help="what to train; outline, ventricles and brain need a head model, so all trains segmentation first; "
+        "segmentation-folds cross-validates the outline of the head and planes-machines trains the planes once "
+        "without each machine, for the cards made next; eval trains nothing, it measures the models in --out "
+        "again and prints every figure with its interval beside its baseline; "
+        "derived trains nothing, it writes what follows from the models in --out: other precisions, GPU "
+        "configurations, the ensemble",
     )
     top.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with splits.csv")
     top.add_argument(
@@ -57,8 +64,24 @@ def _run(asked: argparse.Namespace) -> None:
     # PyTorch takes seconds to import; `--help` does without it.
     import torch
 
-    from cloud.training import make_brain, make_ferns, make_head, make_planes
-    from cloud.training.options import Options, weights_file
+    from cloud.training.derived import derive_all
+
+    if asked.model == DERIVED:
+        derive_all(asked.out, asked.data, _say)
+        return
+
+    from cloud.training import (
+        head_folds,
+        make_brain,
+        make_ferns,
+        make_head,
+        make_outline,
+        make_planes,
+        make_ventricles,
+        plane_machines,
+    )
+    from cloud.training.evaluate import evaluate
+    from cloud.training.options import Options
 
     if asked.threads > 0:
         torch.set_num_threads(asked.threads)
@@ -75,21 +98,26 @@ def _run(asked: argparse.Namespace) -> None:
     )
     makers = {
         "segmentation": make_head.make,
+        "outline": make_outline.make,
         "planes": make_planes.make,
+        "ventricles": make_ventricles.make,
         "brain": make_brain.make,
         "ferns": make_ferns.make,
+        "segmentation-folds": head_folds.make,
+        "planes-machines": plane_machines.make,
     }
+    if asked.model == EVAL:
+        if evaluate(options, _say):
+            raise ValueError("the figures above are not those of the cards")
+        return
     if asked.model != "all":
         _say(f"published {makers[asked.model](options, _say)}")
         return
-    for check in (make_head, make_planes, make_brain, make_ferns):
+    for check in (make_head, make_outline, make_planes, make_ventricles, make_brain, make_ferns):
         check.check_new(options)
     for name in MODELS:
-        chosen = options
-        if name == "brain":
-            # The brain model starts from what the plane model has learned to see.
-            chosen = replace(options, initial_weights=weights_file(options, make_planes.NAME))
-        _say(f"published {makers[name](chosen, _say)}")
+        _say(f"published {makers[name](options, _say)}")
+    derive_all(options.out, options.data, _say)
 
 
 def _say(line: str) -> None:

@@ -27,6 +27,8 @@ class Strength:
     """Smallest and largest zoom; below 1 the picture shrinks."""
     shift: float
     """Largest shift along each axis, as a share of the canvas."""
+    stretch: float = 1.0
+    """Width against height lies in 1/stretch..stretch of what it was."""
     flip_vertically: bool
     """Whether top and bottom may change places."""
     gamma: float
@@ -47,6 +49,8 @@ def pose(shape_hw: tuple[int, int], rng: Generator, strength: Strength) -> np.nd
         angle_deg = rng.uniform(-180, 180)
     zoom = math.exp(rng.uniform(math.log(strength.zoom[0]), math.log(strength.zoom[1])))
     matrix = cv2.getRotationMatrix2D((width_px / 2, height_px / 2), angle_deg, zoom)
+    stretch = math.exp(rng.uniform(-0.5, 0.5) * math.log(strength.stretch))
+    matrix = matrix @ _about_centre(shape_hw, stretch, 1 / stretch)
     matrix[:, 2] += rng.uniform(-1, 1, 2) * strength.shift * np.array([width_px, height_px])
     flips = np.eye(3)
     if rng.random() < 0.5:
@@ -54,6 +58,12 @@ def pose(shape_hw: tuple[int, int], rng: Generator, strength: Strength) -> np.nd
     if strength.flip_vertically and rng.random() < 0.5:
         flips[1] = [0, -1, height_px - 1]
     return np.asarray(matrix @ flips)
+
+
+def _about_centre(shape_hw: tuple[int, int], across: float, down: float) -> np.ndarray:
+    """Widens by `across` and heightens by `down` about the canvas centre: 3x3."""
+    x, y = shape_hw[1] / 2, shape_hw[0] / 2
+    return np.array([[across, 0, x - across * x], [0, down, y - down * y], [0, 0, 1]])
 
 
 def change_gray(gray: Gray, rng: Generator, strength: Strength) -> Plane:

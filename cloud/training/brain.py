@@ -1,12 +1,13 @@
-"""The brain model: normal, ventriculomegaly or another abnormality, on the enhanced crop (`fetal_brain_cls`).
+"""Samples of the brain model: normal, ventriculomegaly or another abnormality (`fetal_brain_cls`).
 
 A demonstration of the line. The labels are unconfirmed, and normal and abnormal pictures come from other
-machines; so all that tells machines apart is made random here: resolution, compression, gray scale,
-surround and aspect ratio.
+machines; so all that tells machines apart is made random here: resolution, compression, gray scale, surround
+and aspect ratio. Findings are also painted onto normal heads, so that the same machine shows both.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
+from cloud.infer.annotate import Ellipse
 from cloud.infer.preprocess import (
     CROP_SIZE_PX,
     Box,
@@ -28,7 +31,7 @@ from cloud.infer.preprocess import (
     to_image,
 )
 from cloud.training import augment
-from cloud.training.classification import ClassifierTask, held_out_groups
+from cloud.training.classification import held_out_groups
 from cloud.training.data import FINDINGS, brain_frames, head_frames, plane_frames
 from cloud.training.derive import RESNET_18, Architecture, Changes, derive
 from cloud.training.loop import Plan
@@ -36,16 +39,16 @@ from cloud.training.metrics import fit_head
 
 BATCH_SIZE = 24
 SAMPLES_PER_EPOCH = 384
-EPOCHS = 40
-HELD_OUT_SHARE = 0.15
+EPOCHS = 36
+HELD_OUT_SHARES = {"brain_abnormal": 0.15, "hc18": 0.08, "planes": 0.08}
 
 USUAL_STRETCH = 1.4
 """Width over height of the screens before the data set stretched them to squares: between 4:3 and 3:2."""
 LARGEST_HEAD_PX = 240
 """Heads of the sharper data sets are shrunk to what the 256x256 pictures of `brain_abnormal` show."""
 
-CLASS_SHARES = {"normal": 0.4, "ventriculomegaly": 0.3, "other": 0.3}
-NORMAL_SOURCE_SHARES = {"brain_abnormal": 0.4, "hc18": 0.3, "planes": 0.3}
+LEAST_HEAD_SHARE = 0.03
+"""A found head that covers less of the still is none."""
 
 STRENGTH = augment.Strength(
     rotation_deg=30,
@@ -58,6 +61,8 @@ STRENGTH = augment.Strength(
     sector_share=0.0,
     text_share=0.1,
 )
+
+Mask = NDArray[np.bool_]
 
 HeadFinder = Callable[[Plane], Plane]
 """The head model: probability canvas float32 256x256 of an input float32 1x256x256."""
@@ -79,6 +84,12 @@ class BrainSample:
     """Patient, examination or source picture."""
     source: str
     """The data set."""
+    altered: bool = False
+    """Whether the frame is a copy that the data set rotated or brightened."""
+    head: Ellipse | None = None
+    """The skull, where it is known well enough to paint in; None otherwise."""
+    evidence: Mask | None = None
+    """Where the finding is seen, bool HxW; None where that is not known."""
 
 
 def architecture() -> Architecture:
@@ -109,6 +120,7 @@ def load_labelled(data: Path, split: str) -> list[BrainSample]:
             label=FINDINGS.index(frame.finding),
             group=frame.group,
             source="brain_abnormal",
+            altered=frame.altered,
         )
         for frame in brain_frames(data, split)
     ]
@@ -116,45 +128,65 @@ def load_labelled(data: Path, split: str) -> list[BrainSample]:
 
 def load_normals(data: Path, split: str, find_head: HeadFinder) -> list[BrainSample]:
     """Normal heads of `hc18` and of the brains of `planes`; the latter's boxes come from the head model."""
-    samples = [
-        _normal(head.gray, _box_of_mask(head.mask), head.group, "hc18") for head in head_frames(data, split)
-    ]
-    for frame in plane_frames(data, split):
-        if frame.plane != "brain":
-            continue
-        box = head_box(frame.gray, find_head)
-        if box is not None:
-            samples.append(_normal(frame.gray, box, frame.group, "planes"))
+    samples: list[BrainSample] = []
+    for frame in head_frames(data, split):
+        head = ellipse_of(frame.mask)
+        if head is not None:
+            samples.append(head_sample(frame.gray, head, "normal", frame.group, "hc18"))
+    for brain in plane_frames(data, split):
+        found = find_ellipse(brain.gray, find_head) if brain.plane == "brain" else None
+        if found is not None:
+            samples.append(head_sample(brain.gray, found, "normal", brain.group, "planes"))
     return samples
 
 
-def head_box(gray: Gray, find_head: HeadFinder) -> Box | None:
-    """Upright box around the head that the model finds, or None where it finds no plausible head."""
+def find_ellipse(gray: Gray, find_head: HeadFinder) -> Ellipse | None:
+    """The head that the model finds, or None where it finds no plausible one."""
     canvas, placed = segment_input(gray)
-    fit = fit_head(to_image(find_head(canvas), placed))
-    if fit is None:
+    head = fit_head(to_image(find_head(canvas), placed))
+    if head is None or math.pi * head.a * head.b < LEAST_HEAD_SHARE * gray.size:
         return None
-    mask = fit.mask(gray.shape)
-    if mask.mean() < 0.03:
-        return None
-    return _box_of_mask(mask.astype(np.uint8))
+    return head
 
 
-def _box_of_mask(mask: Gray) -> Box:
-    left, top, width, height = cv2.boundingRect(mask)
-    return float(left), float(top), float(width), float(height)
+def ellipse_of(mask: Gray) -> Ellipse | None:
+    """The ellipse of a head mask, uint8 0 or 255; None for an empty one."""
+    return fit_head((mask > 0).astype(np.float32))
 
 
-def _normal(gray: Gray, box: Box, group: str, source: str) -> BrainSample:
+def box_of(head: Ellipse) -> Box:
+    """The upright box around an ellipse."""
+    turn = math.radians(head.angle_deg)
+    half_width = math.hypot(head.a * math.cos(turn), head.b * math.sin(turn))
+    half_height = math.hypot(head.a * math.sin(turn), head.b * math.cos(turn))
+    return head.cx - half_width, head.cy - half_height, 2 * half_width + 1, 2 * half_height + 1
+
+
+def head_sample(
+    gray: Gray, head: Ellipse, finding: str, group: str, source: str, evidence: Mask | None = None
+) -> BrainSample:
+    """A sample of a still of true aspect ratio, shrunk to what the 256x256 pictures show of a head."""
+    box = box_of(head)
     scale = min(1.0, LARGEST_HEAD_PX / max(box[2], box[3]))
     size = (round(gray.shape[1] * scale), round(gray.shape[0] * scale))
+    small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    if evidence is not None:
+        evidence = cv2.resize(evidence.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     return BrainSample(
-        gray=np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8),
+        gray=np.asarray(small, np.uint8),
         box=(box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale),
         stretched=False,
-        label=FINDINGS.index("normal"),
+        label=FINDINGS.index(finding),
         group=group,
         source=source,
+        head=Ellipse(
+            cx=(head.cx + 0.5) * scale - 0.5,
+            cy=(head.cy + 0.5) * scale - 0.5,
+            a=head.a * scale,
+            b=head.b * scale,
+            angle_deg=head.angle_deg,
+        ),
+        evidence=evidence,
     )
 
 
@@ -180,21 +212,30 @@ def _inside(box: Box, shape: tuple[int, ...]) -> Box:
     return left, top, width, height
 
 
-def augmented(sample: BrainSample, rng: Generator) -> Plane:
-    """A newly cut, degraded, turned and regrayed crop: float32 224x224 in 0..1."""
+def augmented(sample: BrainSample, rng: Generator) -> tuple[Plane, Plane]:
+    """A newly cut, degraded, turned and regrayed crop, and where its finding is seen (zeros where unknown).
+
+    Both are float32 224x224 in 0..1.
+    """
     ratio = rng.uniform(1.2, 1.55) if sample.stretched else rng.uniform(0.88, 1.12)
     gray, box = widened(sample, ratio)
     left, top, width, height = box
     jitter_x, jitter_y = rng.uniform(-0.06, 0.06, 2) * max(width, height)
     box = _inside((left + jitter_x, top + jitter_y, width, height), gray.shape)
-    crop = cut_crop(gray, crop_box(box, gray.shape, margin=rng.uniform(-0.02, 0.2)))
-    crop = enhance(_degraded(crop, rng))
+    square = crop_box(box, gray.shape, margin=rng.uniform(-0.02, 0.2))
+    crop = enhance(_degraded(cut_crop(gray, square), rng))
     shape = (CROP_SIZE_PX, CROP_SIZE_PX)
-    turned = cv2.warpAffine(crop, augment.pose(shape, rng, STRENGTH), shape)
+    pose = augment.pose(shape, rng, STRENGTH)
+    turned = cv2.warpAffine(crop, pose, shape)
     picture = augment.change_gray(np.asarray(turned, np.uint8), rng, STRENGTH)
     if rng.random() < 0.5:
         picture = _other_surround(picture, width / max(width, height), height / max(width, height), rng)
-    return picture
+    evidence = np.zeros(shape, np.float32)
+    if sample.evidence is not None:
+        wide = cv2.resize(sample.evidence.astype(np.uint8) * 255, gray.shape[::-1])
+        seen = cv2.resize(cut_crop(np.asarray(wide, np.uint8), square), shape, interpolation=cv2.INTER_AREA)
+        evidence = np.asarray(cv2.warpAffine(seen, pose, shape), np.float32) * np.float32(1 / 255)
+    return picture, evidence
 
 
 def _degraded(crop: Gray, rng: Generator) -> Gray:
@@ -226,38 +267,14 @@ def _other_surround(picture: Plane, width: float, height: float, rng: Generator)
 def hold_out(samples: Sequence[BrainSample], seed: int) -> tuple[list[BrainSample], list[BrainSample]]:
     """Splits training samples into those to learn from and those to calibrate with, by whole groups.
 
-    Only frames of `brain_abnormal` calibrate; a patient set apart there is set apart in the other data sets
-    too.
+    A patient set apart in one data set is set apart in the others too. Simulated heads are all learned from.
     """
-    own = [sample for sample in samples if sample.source == "brain_abnormal"]
-    apart = held_out_groups(
-        [sample.group for sample in own], [sample.label for sample in own], HELD_OUT_SHARE, seed
-    )
+    apart: set[str] = set()
+    for source, share in HELD_OUT_SHARES.items():
+        own = [sample for sample in samples if sample.source == source]
+        apart |= held_out_groups([s.group for s in own], [s.label for s in own], share, seed)
     learned = [sample for sample in samples if sample.group not in apart]
-    return learned, [sample for sample in own if sample.group in apart]
-
-
-def task(samples: Sequence[BrainSample], samples_per_epoch: int = SAMPLES_PER_EPOCH) -> ClassifierTask:
-    """Learns from the samples with fixed shares of classes and, among the normal ones, of data sets."""
-
-    def draw(number: int, rng: Generator) -> Plane:
-        return augmented(samples[number], rng)
-
-    kinds = [(sample.label, sample.source) for sample in samples]
-    count = {kind: kinds.count(kind) for kind in set(kinds)}
-    return ClassifierTask(
-        [sample.label for sample in samples],
-        [_share(kind) / count[kind] for kind in kinds],
-        draw,
-        samples_per_epoch=samples_per_epoch,
-        batch_size=BATCH_SIZE,
-    )
-
-
-def _share(kind: tuple[int, str]) -> float:
-    finding, source = FINDINGS[kind[0]], kind[1]
-    of_class = CLASS_SHARES[finding]
-    return of_class * NORMAL_SOURCE_SHARES[source] if finding == "normal" else of_class
+    return learned, [sample for sample in samples if sample.group in apart]
 
 
 def inputs(samples: Sequence[BrainSample]) -> list[Plane]:

@@ -94,6 +94,24 @@ def held_out_groups(groups: Sequence[str], labels: Sequence[int], share: float, 
     return taken
 
 
+def grouped_folds(groups: Sequence[str], labels: Sequence[int], count: int, seed: int) -> list[list[str]]:
+    """Splits whole groups into `count` folds, each with about the same share of every class."""
+    names, classes = np.asarray(groups), np.asarray(labels)
+    rng = np.random.default_rng(seed)
+    kinds = np.unique(classes)
+    filled = np.zeros((count, len(kinds)))
+    folds: list[list[str]] = [[] for _ in range(count)]
+    order = [str(name) for name in rng.permutation(np.unique(names))]
+    for name in sorted(order, key=lambda name: -int((names == name).sum())):
+        share = np.array([(classes[names == name] == kind).mean() for kind in kinds])
+        own = np.array([((names == name) & (classes == kind)).sum() for kind in kinds])
+        # To the fold that has the least of what this group mostly is.
+        fold = int((filled @ share + 1e-6 * filled.sum(axis=1)).argmin())
+        folds[fold].append(name)
+        filled[fold] += own
+    return folds
+
+
 def least_probability(probabilities: Values, labels: NDArray[np.int64], wanted_accuracy: float) -> float:
     """The lowest threshold in 0.40..0.95 that keeps frames of the wanted accuracy; 0.95 if none does."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels

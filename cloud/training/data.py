@@ -16,6 +16,7 @@ import numpy as np
 from cloud.infer.preprocess import Gray
 
 PLANES = ("abdomen", "brain", "femur", "thorax")
+SUB_PLANES = ("trans-thalamic", "trans-ventricular", "trans-cerebellar")
 FINDINGS = ("normal", "ventriculomegaly", "other")
 
 _PLANE_OF_LABEL = {
@@ -23,6 +24,11 @@ _PLANE_OF_LABEL = {
     "Fetal brain": "brain",
     "Fetal femur": "femur",
     "Fetal thorax": "thorax",
+}
+_SUB_PLANE_OF_LABEL = {
+    "Trans-thalamic": "trans-thalamic",
+    "Trans-ventricular": "trans-ventricular",
+    "Trans-cerebellum": "trans-cerebellar",
 }
 
 
@@ -60,6 +66,10 @@ class PlaneFrame:
     """The frame, uint8 427x640."""
     plane: str
     """One of PLANES."""
+    sub_plane: str | None
+    """One of SUB_PLANES for a brain that shows one of them, None otherwise."""
+    machine: str
+    """The ultrasound machine, as the data set names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,9 @@ class BrainFrame:
     """The type as the data set names it."""
     box: tuple[float, float, float, float]
     """Head box: left, top, width, height in pixels."""
+    altered: bool
+    """Whether the frame is a rotated or brightened copy; a rotated copy's box was rotated too, and then boxed
+    again, so it is too large."""
 
 
 def split_rows(data: Path, data_set: str, split: str) -> dict[str, str]:
@@ -104,14 +117,15 @@ def head_frames(data: Path, split: str) -> Iterator[HeadFrame]:
 
 def plane_frames(data: Path, split: str) -> Iterator[PlaneFrame]:
     """The frames of `planes` in a split."""
-    rows = _table(data / "planes" / "labels.csv")
-    labels = {row["file"]: _PLANE_OF_LABEL[row["plane"]] for row in rows}
+    rows = {row["file"]: row for row in _table(data / "planes" / "labels.csv")}
     for file, group in split_rows(data, "planes", split).items():
         yield PlaneFrame(
             name=Path(file).name,
             group=group,
             gray=undo_stretch(read_gray(data / "planes" / file)),
-            plane=labels[file],
+            plane=_PLANE_OF_LABEL[rows[file]["plane"]],
+            sub_plane=_SUB_PLANE_OF_LABEL.get(rows[file]["brain_plane"]),
+            machine=rows[file]["us_machine"],
         )
 
 
@@ -128,6 +142,7 @@ def brain_frames(data: Path, split: str) -> Iterator[BrainFrame]:
             gray=gray,
             finding=finding_of(labels[file]["type"]),
             kind=labels[file]["type"],
+            altered=labels[file]["augmented"] == "1",
             box=(
                 (centre_x - width / 2) * width_px,
                 (centre_y - height / 2) * height_px,

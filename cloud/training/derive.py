@@ -125,17 +125,21 @@ def build_unet(architecture: Architecture, weights: Weights) -> SegmentationUNet
     and when a weight file fits into no tensor at all, since it then is another network's.
     """
     _check_family(architecture, Family.UNET)
-    with _seeded(weights.seed):
+    with seeded(weights.seed):
         network = SegmentationUNet(architecture.widths, architecture.hidden, architecture.outputs)
     _take_weights(network, weights.file)
     return network
 
 
-def build_classifier(architecture: Architecture, weights: Weights) -> ResidualClassifier:
+def build_classifier(
+    architecture: Architecture, weights: Weights, side_outputs: int = 0
+) -> ResidualClassifier:
     """The residual classifier with its initial weights, under the promises of `build_unet`."""
     _check_family(architecture, Family.RESIDUAL)
-    with _seeded(weights.seed):
-        network = ResidualClassifier(architecture.widths, architecture.hidden, architecture.outputs)
+    with seeded(weights.seed):
+        network = ResidualClassifier(
+            architecture.widths, architecture.hidden, architecture.outputs, side_outputs=side_outputs
+        )
     _take_weights(network, weights.file)
     return network
 
@@ -146,7 +150,8 @@ def _check_family(architecture: Architecture, family: Family) -> None:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
+    """Random weights that are made inside follow from the seed alone; what is outside is not touched."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         yield

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-Batch: TypeAlias = tuple[Tensor, Tensor]
+Batch: TypeAlias = tuple[Tensor, ...]
 
 
 class NotResumable(ValueError):
@@ -51,6 +52,9 @@ class Plan:
     """Decoupled weight decay of AdamW."""
     seed: int
     """Seed of the order, the augmentation and the dropout."""
+    average_decay: float | None = None
+    """The result is a running average of the weights that keeps this share of itself at each step; None: the
+    last weights."""
 
 
 Progress: TypeAlias = Callable[[int, float], None]
@@ -78,28 +82,40 @@ def train(
         optimizer, plan.peak_rate, total_steps=plan.epochs * task.steps_per_epoch
     )
     rng = np.random.default_rng(plan.seed)
+    average = _average_of(network, plan)
     losses: list[float] = []
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(plan.seed)
         if resume and checkpoint is not None and checkpoint.is_file():
-            losses = _restore(checkpoint, plan, network, optimizer, schedule, rng)
+            losses = _restore(checkpoint, plan, network, average, optimizer, schedule, rng)
         network.train()
         for epoch in range(len(losses), plan.epochs):
             batches = task.batches(rng)
             if not quiet:
                 title = f"epoch {epoch + 1}/{plan.epochs}"
                 batches = iter(tqdm(batches, desc=title, total=task.steps_per_epoch, mininterval=5))
-            losses.append(_epoch(network, task, batches, optimizer, schedule))
+            losses.append(_epoch(network, average, task, batches, optimizer, schedule))
             if checkpoint is not None:
-                _keep(checkpoint, plan, network, optimizer, schedule, rng, losses)
+                _keep(checkpoint, plan, network, average, optimizer, schedule, rng, losses)
             if progress is not None:
                 progress(epoch + 1, losses[-1])
+    if average is not None:
+        network.load_state_dict(average.module.state_dict())
     network.eval()
     return losses
 
 
+def _average_of(network: nn.Module, plan: Plan) -> AveragedModel | None:
+    """The running average of the weights, and of the batch norms' statistics, where the plan has one."""
+    if plan.average_decay is None:
+        return None
+    keep = get_ema_multi_avg_fn(plan.average_decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=keep, use_buffers=True)
+
+
 def _epoch(
     network: nn.Module,
+    average: AveragedModel | None,
     task: Task,
     batches: Iterator[Batch],
     optimizer: torch.optim.Optimizer,
@@ -115,6 +131,8 @@ def _epoch(
         torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
+        if average is not None:
+            average.update_parameters(network)
         total += value
     return total / task.steps_per_epoch
 
@@ -123,6 +141,7 @@ def _keep(
     checkpoint: Path,
     plan: Plan,
     network: nn.Module,
+    average: AveragedModel | None,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.OneCycleLR,
     rng: Generator,
@@ -132,6 +151,7 @@ def _keep(
     state = {
         "plan": asdict(plan),
         "network": network.state_dict(),
+        "average": None if average is None else average.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": {name: value for name, value in schedule.state_dict().items() if _is_plain(value)},
         "numpy_rng": rng.bit_generator.state,
@@ -155,6 +175,7 @@ def _restore(
     checkpoint: Path,
     plan: Plan,
     network: nn.Module,
+    average: AveragedModel | None,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.OneCycleLR,
     rng: Generator,
@@ -163,6 +184,8 @@ def _restore(
     if state["plan"] != asdict(plan):
         raise NotResumable(f"the checkpoint was made with {state['plan']}")
     network.load_state_dict(state["network"])
+    if average is not None:
+        average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
     rng.bit_generator.state = state["numpy_rng"]

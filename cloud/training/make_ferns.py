@@ -1,59 +1,59 @@
-"""Makes the `capture_type` ferns: trains, calibrates, measures on `dev`, writes file and card."""
+"""Makes the `capture_type` ferns: trains, cross-validates, calibrates, measures on `dev`, writes file and card.
+
+Nothing is chosen by `dev`: settings, temperature and the least probability rest on predictions for training
+frames by ferns that saw no frame of the same patient or examination.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.random import Generator
+from numpy.typing import NDArray
 
-from cloud.infer.preprocess import Gray, Plane, letterbox
-from cloud.training import augment, ferns
-from cloud.training.card import FETAL_PLANES, HC18, SPLIT, Table, mean_metric, metric, to_toml
-from cloud.training.classification import held_out_groups
-from cloud.training.data import PLANES, head_frames, plane_frames
-from cloud.training.ferns import TrainedFerns, halves
-from cloud.training.metrics import Labels, bootstrap, calibration_error, temperature
-from cloud.training.negatives import negative
+from cloud.training import fern_card, ferns
+from cloud.training.card import to_toml
+from cloud.training.fern_samples import TYPES, FernSamples, load
+from cloud.training.ferns import QUESTION_COUNT, Questions, Rows, TrainedFerns
+from cloud.training.metrics import Labels, Values, softmax, temperature
 from cloud.training.options import Options, Say
 from cloud.training.publish import VersionExists
+from cloud.training.strangers import SETS, strangers
 
-NAME = "capture_type"
-TYPES = ("brain", "abdomen", "femur", "thorax", "other")
-COPIES = 12
-"""Newly posed copies of each frame; ferns see no pose but those of their samples."""
-HELD_OUT_SHARE = 0.12
-SMALL_HW = (144, 216)
-
-STRENGTH = augment.Strength(
-    rotation_deg=15,
-    any_rotation_share=0.0,
-    zoom=(0.85, 1.2),
-    shift=0.06,
-    flip_vertically=False,
-    gamma=1.5,
-    gain=1.3,
-    sector_share=0.05,
-    text_share=0.2,
-)
+NAME = fern_card.NAME
+FOLD_COUNT = 4
+WANTED_PRECISION = 0.97
+"""Share of the sorted images that shall be of their type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FernSamples:
-    """Small frames with their types."""
+class Answers:
+    """Which rows the training frames select; the ferns are learned from these alone."""
 
-    grays: list[Gray]
-    """uint8 HxW."""
-    labels: list[int]
-    """Place of the type in TYPES."""
-    groups: list[str]
-    """Patient, examination or made-up picture."""
-    sources: list[str]
-    """The data set."""
+    own: Rows
+    """Of the frames, (N, F)."""
+    mirrored: Rows
+    """Of their mirror images, (N, F)."""
+    copies: Rows
+    """Of the newly posed copies, (M, F)."""
+    origins: NDArray[np.int64]
+    """Number of the frame that each copy comes from, (M,)."""
+
+    def learn(self, samples: FernSamples, numbers: Labels, seed: int) -> NDArray[np.float32]:
+        """The learned rows from the frames of the given numbers and their copies."""
+        of_copies = np.isin(self.origins, numbers)
+        origins = np.concatenate([numbers, numbers, self.origins[of_copies]])
+        rows = np.concatenate([self.own[numbers], self.mirrored[numbers], self.copies[of_copies]])
+        # A data set counts as much as it shall, however many copies its frames have.
+        weights = samples.weights()[origins] / np.bincount(origins)[origins]
+        rng = np.random.default_rng([seed, 2])
+        return ferns.learn(rows, samples.types()[origins], weights, len(TYPES), rng, 2**QUESTION_COUNT)
+
+    def scores(self, learned: NDArray[np.float32], numbers: Labels) -> Values:
+        """Summed scores of the frames of the given numbers."""
+        return ferns.sum_of(learned, [self.own[numbers], self.mirrored[numbers]])
 
 
 def check_new(options: Options) -> None:
@@ -66,147 +66,86 @@ def make(options: Options, say: Say) -> Path:
     """Trains and writes the ferns; returns the path of the file."""
     check_new(options)
     samples = load(options.data, "train", options.seed)
-    apart = held_out_groups(samples.groups, samples.labels, HELD_OUT_SHARE, options.seed)
-    learned = [number for number, group in enumerate(samples.groups) if group not in apart]
-    calibrating = [number for number, group in enumerate(samples.groups) if group in apart]
-    pictures, labels = _copies(samples, learned, np.random.default_rng(options.seed))
-    trained = ferns.train(pictures, labels, TYPES, seed=options.seed)
-    scores = trained.scores([halves(samples.grays[number]) for number in calibrating])
-    truth = np.array([samples.labels[number] for number in calibrating], np.int64)
-    trained = replace(trained, temperature=_temperature(scores, truth))
+    asked, answers = _answers(samples, options.seed)
+    say(f"{NAME}: {len(samples.labels)} frames, {len(answers.origins)} copies, {FOLD_COUNT} folds")
+    scores = cross_validated(samples, answers, options.seed)
+    planes = samples.chosen("planes")
+    heat = round(temperature(scores[planes], samples.types()[planes]), 4)
+    unseen = softmax(scores / heat)
+    trained = TrainedFerns(
+        types=TYPES,
+        questions=asked,
+        log_posteriors=answers.learn(samples, np.arange(len(samples.labels)), options.seed),
+        temperature=heat,
+        min_probability=sorting_floor(unseen[planes], samples.types()[planes]),
+    )
     file = options.out / NAME / "ferns.npz"
     trained.save(file)
-    metrics = _metrics(trained, load(options.data, "dev", options.seed + 1), options.seed)
-    for figure in metrics:
+    proof = fern_card.Proof(
+        train=samples,
+        unseen=unseen,
+        dev=load(options.data, "dev", options.seed + 1),
+        fold_count=FOLD_COUNT,
+        wanted_precision=WANTED_PRECISION,
+        strangers={name: strangers(options.data, name) for name in SETS if _at_hand(options.data, name)},
+    )
+    figures = fern_card.metrics(trained, proof, options.seed)
+    for figure in figures:
         say(f"{NAME}: {figure['name']} {figure['value']} ({figure['low_95']} to {figure['high_95']})")
-    text = to_toml(_card(options, trained, file.read_bytes(), metrics, len(calibrating)))
+    card = fern_card.card(options, trained, file.read_bytes(), proof, figures)
+    say(f"{NAME}: beside it the network {card['network']} and the baseline {card['baseline']}")
+    text = to_toml(card)
     (file.parent / "card.toml.tmp").write_text(text, encoding="utf-8")
     os.replace(file.parent / "card.toml.tmp", file.parent / "card.toml")
     return file
 
 
-def load(data: Path, split: str, seed: int) -> FernSamples:
-    """The frames of `planes` and `hc18` in a split, and made-up negatives, as many as planes and heads."""
-    samples = FernSamples(grays=[], labels=[], groups=[], sources=[])
-
-    def add(gray: Gray, kind: str, group: str, source: str) -> None:
-        samples.grays.append(gray)
-        samples.labels.append(TYPES.index(kind))
-        samples.groups.append(group)
-        samples.sources.append(source)
-
-    for frame in plane_frames(data, split):
-        add(_small(frame.gray), frame.plane, frame.group, "planes")
-    for head in head_frames(data, split):
-        add(_small(head.gray), "brain", head.group, "hc18")
-    rng = np.random.default_rng([seed, 1])
-    for number in range(len(samples.labels)):
-        add(negative(rng), "other", f"made-up:{number}", "made-up")
-    return samples
+def _at_hand(data: Path, name: str) -> bool:
+    """Noise is made up; the other sets may be absent from the data folder."""
+    return name == "noise" or (data / f"{name}.tar.xz").is_file()
 
 
-def _small(gray: Gray) -> Gray:
-    canvas, box = letterbox(gray, SMALL_HW)
-    content = canvas[: box.content_height_px, : box.content_width_px]
-    return np.rint(content * 255).astype(np.uint8)
-
-
-def _copies(samples: FernSamples, numbers: list[int], rng: Generator) -> tuple[list[Plane], Labels]:
-    """Each chosen frame as it is and in new poses; types with few frames get more copies."""
-    of_type = np.bincount([samples.labels[number] for number in numbers], minlength=len(TYPES))
-    pictures: list[Plane] = []
-    labels: list[int] = []
-    for number in numbers:
-        label = samples.labels[number]
-        count = max(1, round(COPIES * float(of_type.mean()) / float(of_type[label])))
-        pictures.append(halves(samples.grays[number]))
-        pictures += [halves(_posed(samples.grays[number], rng)) for _ in range(count - 1)]
-        labels += [label] * count
-    return pictures, np.asarray(labels, np.int64)
-
-
-def _posed(gray: Gray, rng: Generator) -> Gray:
-    size_hw = (gray.shape[0], gray.shape[1])
-    turned = cv2.warpAffine(gray, augment.pose(size_hw, rng, STRENGTH), (size_hw[1], size_hw[0]))
-    picture = augment.change_gray(np.asarray(turned, np.uint8), rng, STRENGTH)
-    return np.rint(picture * 255).astype(np.uint8)
-
-
-def _temperature(scores: np.ndarray, labels: Labels) -> float:
-    return round(temperature(scores, labels), 4)
-
-
-def _metrics(trained: TrainedFerns, samples: FernSamples, seed: int) -> list[Table]:
-    chances = trained.probabilities([halves(gray) for gray in samples.grays])
-    labels = np.asarray(samples.labels, np.int64)
-    sources = np.asarray(samples.sources)
-    right = chances.argmax(axis=1) == labels
-
-    def share(name: str, chosen: np.ndarray, note: str) -> Table:
-        numbers = np.flatnonzero(chosen)
-        groups = [samples.groups[number] for number in numbers]
-        return mean_metric(name, right[numbers], groups, seed, "share", note)
-
-    rows = [
-        share("accuracy over five types", sources != "", "planes, hc18 and made-up pictures"),
-        share("accuracy over four planes", sources == "planes", "planes dev"),
-        share("hc18 frames sorted as brain", sources == "hc18", "hc18 dev"),
-        share("made-up pictures sorted as other", sources == "made-up", "of the kinds learned from"),
-    ]
-    rows += [
-        share(f"recall, {name}", (labels == number) & (sources == "planes"), "planes dev")
-        for number, name in enumerate(TYPES[:-1])
-    ]
-    error = bootstrap(
-        lambda chosen: calibration_error(chances[chosen], labels[chosen]), samples.groups, seed=seed
+def _answers(samples: FernSamples, seed: int) -> tuple[Questions, Answers]:
+    rng = np.random.default_rng([seed, 3])
+    pictures = samples.pictures()
+    asked = ferns.draw_questions(pictures, rng)
+    return asked, Answers(
+        own=asked.rows(pictures),
+        mirrored=asked.mirrored().rows(pictures),
+        copies=asked.rows(samples.copies(rng)),
+        origins=samples.origins(),
     )
-    return [*rows, metric("expected calibration error", error, "0..1", "ten bins, after temperature scaling")]
 
 
-def _card(
-    options: Options, trained: TrainedFerns, weights: bytes, metrics: list[Table], calibrating: int
-) -> Table:
-    sets: list[Table] = [
-        {**FETAL_PLANES, "use": f"four types, {', '.join(PLANES)}; the stretch to squares is undone"},
-        {**HC18, "use": "further brains"},
-        {"name": "made-up", "licence": "none needed", "attribution": "cloud/training/negatives.py"},
-    ]
-    return {
-        "name": NAME,
-        "version": str(options.version),
-        "notice": "research use, not for diagnosis",
-        "task": "sort captured images by type before they are sent",
-        "step": "5 of 13: split by type",
-        "labels": list(TYPES),
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "size_bytes": len(weights),
-        "seed": options.seed,
-        "split": SPLIT,
-        "known_failures": [
-            "the type serves sorting only; the plane model reads the plane again at the cloud",
-            "the type other is learned from made-up pictures, not from real screens and reports",
-            "turned or mirrored planes beyond about 15 degrees are often sorted wrongly",
-        ],
-        "input": {
-            "image": "uint8 HxW gray of any size, reduced to 64x64 standardised area means and edges",
-            "preparation": "edge_agent.ferns.halves",
-        },
-        "output": {"probabilities": "one probability per type; they add up to 1"},
-        "architecture": {
-            "name": "random ferns on difference features",
-            "source": "Ozuysal et al., PAMI 2010; the scores are then refined by gradient descent",
-            "ferns": trained.thresholds.shape[0],
-            "questions_per_fern": trained.thresholds.shape[1],
-            "copies_per_frame": COPIES,
-        },
-        "calibration": {
-            "temperature": trained.temperature,
-            "method": "temperature scaling on held-out training patients",
-            "frames": calibrating,
-        },
-        "abstain": {"min_probability": 0.5, "rule": "below it an image is unsorted"},
-        "baseline": {"name": "accuracy over four planes", "value": 0.25, "note": "guessing"},
-        "data": sets,
-        "metrics": metrics,
-        "sample": {"input": "all pixels 0: every question is answered with its threshold alone"},
-    }
+def cross_validated(samples: FernSamples, answers: Answers, seed: int) -> Values:
+    """Summed scores (N, T) of each frame by ferns that learned from no frame of its group."""
+    folds = folds_of(samples.groups, seed)
+    scores = np.empty((len(folds), len(TYPES)))
+    for fold in range(FOLD_COUNT):
+        apart = np.flatnonzero(folds == fold)
+        learned = answers.learn(samples, np.flatnonzero(folds != fold), seed)
+        scores[apart] = answers.scores(learned, apart)
+    return scores
+
+
+def folds_of(groups: list[str], seed: int) -> Labels:
+    """The fold of each frame; frames of one group share it, also across data sets."""
+    names = sorted(set(groups))
+    order = np.random.default_rng([seed, 4]).permutation(len(names)) % FOLD_COUNT
+    fold = dict(zip(names, order.tolist(), strict=True))
+    return np.array([fold[group] for group in groups], np.int64)
+
+
+def sorting_floor(chances: Values, labels: Labels, wanted: float = WANTED_PRECISION) -> float:
+    """The lowest probability in 0.3..0.99 from which on frames are of their most probable type as often as wanted.
+
+    0.99 where none does, or where fewer than fifty frames would show it.
+    """
+    confidence, right = chances.max(axis=1), chances.argmax(axis=1) == labels
+    for hundredths in range(30, 99):
+        kept = confidence >= hundredths / 100
+        if kept.sum() < 50:
+            break
+        if right[kept].mean() >= wanted:
+            return hundredths / 100
+    return 0.99

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
-from cloud.infer.preprocess import SEGMENT_SIZE_HW, Gray, Plane, segment_input
+from cloud.infer.preprocess import SEGMENT_SIZE_HW, Gray, segment_input
 from cloud.training import segmentation
-from cloud.training.brain import USUAL_STRETCH, BrainSample, head_box, load_labelled, widened
-from cloud.training.card import HC18, SPLIT, Table, architecture_table, mean_metric, metric
+from cloud.training.brain import (
+    USUAL_STRETCH,
+    BrainSample,
+    HeadFinder,
+    box_of,
+    find_ellipse,
+    load_labelled,
+    widened,
+)
+from cloud.training.card import HC18, SPLIT, Table, architecture_table, mean_metric
 from cloud.training.data import HeadFrame, head_frames
 from cloud.training.derive import U_NET, build_unet
-from cloud.training.metrics import bootstrap
+from cloud.training.onnx_model import OnnxModel, exported
 from cloud.training.options import Options, Say, learn, start_of, weights_of
 from cloud.training.publish import Port, Product, check_free, publish
-from cloud.training.segmentation import HeadModel, HeadScore, HeadTask
+from cloud.training.segmentation import HeadModel, HeadTask
 
 NAME = "fetal_head_seg"
+_SIZE = f"{SEGMENT_SIZE_HW[0]}, {SEGMENT_SIZE_HW[1]}"
 
 KNOWN_FAILURES = [
     "learned from one hospital's normal heads: malformed skulls may be outlined wrongly",
@@ -48,37 +56,32 @@ def make(options: Options, say: Say) -> Path:
         plan,
         say,
     )
-    model = HeadModel(network)
-    frames = list(head_frames(options.data, "dev"))
-    find_head = finder(model)
-    scores = [segmentation.score(frame, find_head(segment_input(frame.gray)[0])) for frame in frames]
-    metrics = _metrics(scores, frames, options.seed)
-    metrics.append(_other_machines(load_labelled(options.data, "dev"), find_head, options.seed))
+    product = product_of(HeadModel(network))
+    metrics, baseline = figures(finder(exported(product, options.work)), options.data, options.seed)
     for figure in metrics:
         say(f"{NAME}: {figure['name']} {figure['value']} ({figure['low_95']} to {figure['high_95']})")
-    baseline = _baseline(pairs, frames, options.seed)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return publish(
-        _product(model),
-        options.out,
-        options.version,
-        _card(options, plan.epochs, parameters, metrics, baseline),
-    )
+    card = _card(options, plan.epochs, parameters, metrics, baseline)
+    return publish(product, options.out, options.version, card)
 
 
-def finder(model: nn.Module) -> Callable[[Plane], Plane]:
-    """The model as a function of one input float32 1x256x256 to one probability canvas float32 256x256."""
-    model.eval()
-
-    def find(canvas: Plane) -> Plane:
-        with torch.no_grad():
-            probability = model(torch.from_numpy(canvas[np.newaxis]))[0, 0]
-        return np.asarray(probability.numpy(), np.float32)
-
-    return find
+def figures(find_head: HeadFinder, data: Path, seed: int) -> tuple[list[Table], Table]:
+    """The figures on `dev`, and the baseline's: the mean training mask, whatever the picture shows."""
+    frames = list(head_frames(data, "dev"))
+    scores = [segmentation.score(frame, find_head(segment_input(frame.gray)[0])) for frame in frames]
+    metrics = segmentation.head_figures(scores, frames, seed)
+    metrics += _other_machines(load_labelled(data, "dev"), find_head, seed)
+    pairs = segmentation.sample_pairs(head_frames(data, "train"))
+    return metrics, _baseline(pairs, frames, seed)
 
 
-def _product(model: nn.Module) -> Product:
+def finder(model: OnnxModel) -> HeadFinder:
+    """The model as a function of one input float32 1xHxW to its probability canvas float32 HxW."""
+    return lambda canvas: np.asarray(model([canvas])["probability"][0, 0], np.float32)
+
+
+def product_of(model: nn.Module) -> Product:
+    """The network as it is published."""
     return Product(
         name=NAME,
         network=model,
@@ -88,42 +91,31 @@ def _product(model: nn.Module) -> Product:
     )
 
 
-def _metrics(scores: Sequence[HeadScore], frames: Sequence[HeadFrame], seed: int) -> list[Table]:
-    groups = [frame.group for frame in frames]
-    overlap = np.array([score.dice for score in scores])
-    errors = np.array([score.circumference_error_mm for score in scores])
-    distances = np.array([score.hausdorff_mm for score in scores])
-    found = np.isfinite(errors)
-    kept = [group for group, here in zip(groups, found, strict=True) if here]
-    lowest = bootstrap(lambda chosen: float(np.percentile(overlap[chosen], 5)), groups, seed=seed)
-    note = "ellipse fitted at full resolution against the filled mask"
-    return [
-        mean_metric("Dice, mean", overlap, groups, seed, "0..1", note),
-        metric("Dice, 5th percentile", lowest, "0..1", note),
-        mean_metric("heads found", found, groups, seed, "share"),
-        mean_metric(
-            "head circumference, mean absolute error", np.abs(errors[found]), kept, seed, "mm", "heads found"
-        ),
-        mean_metric("head circumference, mean error", errors[found], kept, seed, "mm", "heads found"),
-        mean_metric("Hausdorff distance, mean", distances[found], kept, seed, "mm", "heads found"),
-    ]
-
-
-def _other_machines(samples: Sequence[BrainSample], find_head: Callable[[Plane], Plane], seed: int) -> Table:
+def _other_machines(samples: Sequence[BrainSample], find_head: HeadFinder, seed: int) -> list[Table]:
     """How well the upright box of the found head fits the labelled one, on pictures of other machines."""
     overlaps: list[float] = []
     for sample in samples:
         gray, box = widened(sample, USUAL_STRETCH)
-        found = head_box(gray, find_head)
-        overlaps.append(0.0 if found is None else _box_overlap(found, box))
-    return mean_metric(
-        "intersection over union of head boxes on brain_abnormal, mean",
-        np.array(overlaps),
-        [sample.group for sample in samples],
-        seed,
-        "0..1",
-        "pictures of other machines and with malformations, none of which was learned from; loose labels",
-    )
+        found = find_ellipse(gray, find_head)
+        overlaps.append(0.0 if found is None else _box_overlap(box_of(found), box))
+    rows: list[Table] = []
+    title = "intersection over union of head boxes on brain_abnormal"
+    for chosen, name, note in (
+        (
+            [not sample.altered for sample in samples],
+            f"{title}, mean",
+            "frames as they were made; none was learned from",
+        ),
+        (
+            [True] * len(samples),
+            f"{title}, mean with rotated copies",
+            "labelled boxes of rotated copies are boxes around rotated boxes",
+        ),
+    ):
+        values = np.array([value for value, here in zip(overlaps, chosen, strict=True) if here])
+        groups = [sample.group for sample, here in zip(samples, chosen, strict=True) if here]
+        rows.append(mean_metric(name, values, groups, seed, "0..1", note))
+    return rows
 
 
 def _box_overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
@@ -149,10 +141,10 @@ def _card(options: Options, epochs: int, parameters: int, metrics: list[Table], 
         "split": SPLIT,
         "known_failures": KNOWN_FAILURES,
         "input": {
-            "image": "FP32 [N, 1, 256, 256], gray 0..1, letterboxed into the top left corner",
+            "image": f"FP32 [N, 1, {_SIZE}], gray 0..1, letterboxed into the top left corner",
             "preparation": "cloud.infer.preprocess.segment_input",
         },
-        "output": {"probability": "FP32 [N, 1, 256, 256], probability of head per canvas pixel, 0..1"},
+        "output": {"probability": f"FP32 [N, 1, {_SIZE}], probability of head per canvas pixel, 0..1"},
         "architecture": architecture_table(U_NET, segmentation.architecture(), parameters, start_of(options)),
         "calibration": {"temperature": 1.0, "method": "none: a region is cut at probability 0.5"},
         "abstain": {"min_probability": 0.5, "rule": "below it a pixel is no head"},

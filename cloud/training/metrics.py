@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.infer.annotate import Ellipse, canonical_ellipse
 from cloud.infer.preprocess import Plane
 
 Values: TypeAlias = NDArray[np.float64]
@@ -31,40 +32,20 @@ class Interval:
     """Independent groups that the figure rests on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadFit:
-    """An ellipse fitted to a head, in still pixels."""
-
-    centre_px: tuple[float, float]
-    """Centre, column and row."""
-    axes_px: tuple[float, float]
-    """Full length of the two axes, in OpenCV's order."""
-    angle_deg: float
-    """OpenCV's angle of the first axis."""
-
-    @property
-    def circumference_px(self) -> float:
-        """Perimeter (Ramanujan 1914, first formula)."""
-        a, b = self.axes_px[0] / 2, self.axes_px[1] / 2
-        return math.pi * (3 * (a + b) - math.sqrt((3 * a + b) * (a + 3 * b)))
-
-    def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """The filled ellipse as bool of the given shape."""
-        filled = np.zeros(shape[:2], np.uint8)
-        cv2.ellipse(filled, (self.centre_px, self.axes_px, self.angle_deg), 1, -1)
-        return filled > 0
-
-
-def fit_head(probability: Plane, threshold: float = 0.5) -> HeadFit | None:
+def fit_head(probability: Plane, threshold: float = 0.5) -> Ellipse | None:
     """The ellipse of the largest region above the threshold, or None where there is no such region."""
     binary = (probability > threshold).astype(np.uint8)
     contours, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contour = max(contours, key=cv2.contourArea, default=None)
     if contour is None or len(contour) < 5:
         return None
-    centre, axes, angle_deg = cv2.fitEllipse(contour)
-    # A contour runs through the centres of its outermost pixels, and so does the ellipse that hc18 states.
-    return HeadFit(centre_px=(centre[0], centre[1]), axes_px=(axes[0], axes[1]), angle_deg=float(angle_deg))
+    return canonical_ellipse(cv2.fitEllipse(contour))
+
+
+def perimeter_px(ellipse: Ellipse) -> float:
+    """Perimeter in pixels (Ramanujan 1914, first formula)."""
+    a, b = ellipse.a, ellipse.b
+    return math.pi * (3 * (a + b) - math.sqrt((3 * a + b) * (a + 3 * b)))
 
 
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

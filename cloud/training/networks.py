@@ -88,11 +88,17 @@ class ResidualClassifier(nn.Module):
     """Residual stages, global average pooling, several fully connected layers, and the map of every class.
 
     Input float32 [N, 1, H, W] in 0..1. Outputs: logits float32 [N, K], and the class activation maps float32
-    [N, K, h, w] with h = H / stride and w = W / stride.
+    [N, K, h, w] with h = H / stride and w = W / stride. A second question to the same features, `side_outputs`
+    classes wide, is answered by `side`.
     """
 
     def __init__(
-        self, widths: Sequence[int], hidden: Sequence[int], outputs: int, dropout: float = 0.3
+        self,
+        widths: Sequence[int],
+        hidden: Sequence[int],
+        outputs: int,
+        dropout: float = 0.3,
+        side_outputs: int = 0,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -107,6 +113,8 @@ class ResidualClassifier(nn.Module):
         neurons = [widths[-1], *hidden, outputs]
         self.fully_connected = nn.ModuleList(nn.Linear(inputs, width) for inputs, width in pairwise(neurons))
         self.dropout = nn.Dropout(dropout)
+        self.side = nn.Linear(widths[-1], side_outputs) if side_outputs else None
+        """Logits float32 [N, side_outputs] of pooled features; one layer, for which labels are few."""
         self.stride = 2 ** len(widths)
         """Input pixels per map pixel along each axis."""
 
@@ -121,6 +129,10 @@ class ResidualClassifier(nn.Module):
         pooled = self.dropout(features.mean(dim=(2, 3)))
         logits, masks = self.head(pooled)
         return logits, self.activation_map(features, masks)
+
+    def pooled(self, image: Tensor) -> Tensor:
+        """The features' means over the picture, float32 [N, C]: what `head`, `side` and novelty look at."""
+        return self.features(image).mean(dim=(2, 3))
 
     def head(self, pooled: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits, and for each hidden layer which neurons let their input through (1.0) or not (0.0)."""
@@ -147,3 +159,59 @@ class ResidualClassifier(nn.Module):
             gradient = torch.matmul(gradient * mask.unsqueeze(1), weight)
         flat = torch.matmul(gradient, features.flatten(2))
         return flat.reshape(flat.shape[0], flat.shape[1], features.shape[2], features.shape[3])
+
+
+class Novelty(nn.Module):
+    """How far pooled features lie from those of the training pictures: a Mahalanobis distance.
+
+    The least over the classes, with one covariance for all (Lee et al., NeurIPS 2018, arXiv:1807.03888).
+    Divided by the square root of the feature count, so that training pictures lie near 1.
+    """
+
+    means: Tensor
+    whitening: Tensor
+
+    def __init__(self, means: Tensor, whitening: Tensor) -> None:
+        """`means` float32 [K, C] of the classes; `whitening` float32 [C, C] with W W^T the inverse covariance."""
+        super().__init__()
+        self.register_buffer("means", means)
+        self.register_buffer("whitening", whitening)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Distance float32 [N, 1], at least 0, of pooled features float32 [N, C]."""
+        apart = torch.matmul(pooled.unsqueeze(1) - self.means, self.whitening)
+        squares = apart.square().mean(dim=2)
+        return squares.min(dim=1, keepdim=True).values.clamp_min(1e-12).sqrt()
+
+
+def fit_novelty(pooled: Tensor, labels: Tensor, shrinkage: float = 0.1) -> Novelty:
+    """The distance to the classes of the given features: float32 [N, C] with int64 [N] labels 0..K-1.
+
+    The covariance within the classes is shrunk towards its mean variance, so that directions in which the
+    training features hardly differ do not decide alone.
+    """
+    classes = range(int(labels.max()) + 1)
+    means = torch.stack([pooled[labels == label].mean(dim=0) for label in classes])
+    within = (pooled - means[labels]).double()
+    covariance = within.T @ within / len(within)
+    even = torch.eye(len(covariance), dtype=torch.float64) * covariance.diagonal().mean()
+    covariance = (1 - shrinkage) * covariance + shrinkage * even
+    values, vectors = torch.linalg.eigh(covariance)
+    return Novelty(means, (vectors / values.clamp_min(1e-12).sqrt()).float())
+
+
+class ExportedClassifier(nn.Module):
+    """A trained classifier as it is published: logits, side logits where it has them, map, novelty."""
+
+    def __init__(self, network: ResidualClassifier, novelty: Novelty) -> None:
+        super().__init__()
+        self.network = network
+        self.novelty = novelty
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Logits [N, K], (side logits [N, S],) class activation maps [N, K, h, w], novelty [N, 1]; float32."""
+        features = self.network.features(image)
+        pooled = features.mean(dim=(2, 3))
+        logits, masks = self.network.head(pooled)
+        side = () if self.network.side is None else (self.network.side(pooled),)
+        return (logits, *side, self.network.activation_map(features, masks), self.novelty(pooled))

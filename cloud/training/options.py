@@ -40,6 +40,8 @@ class Options:
     """Whether to go on with a kept state."""
     initial_weights: Path | None
     """File of initial weights; None starts from random ones."""
+    simulated: int | None = None
+    """Pictures of the virtual scanner to learn from; None takes the model's own count."""
     quiet: bool = False
     """Whether to show no progress bar."""
 

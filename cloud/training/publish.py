@@ -1,4 +1,4 @@
-"""Puts a trained network into the model repository: ONNX, Triton configuration, labels, card.
+"""Puts a trained network into the model repository: ONNX, Triton configurations, labels, card.
 
 A version is written once: its folder appears whole or not at all, and an existing one is never overwritten.
 """
@@ -9,25 +9,28 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from google.protobuf import text_format
 from numpy.typing import NDArray
 from torch import nn
-from tritonclient.grpc import model_config_pb2 as triton
 
 from cloud.training.card import Table, to_toml
+from cloud.training.configs import GPU, WEIGHTS, gpu_config, model_config, to_text
+from cloud.training.configs import MAX_BATCH_SIZE as MAX_BATCH_SIZE
+from cloud.training.configs import Port as Port
+from cloud.training.variants import HALF, check_half, facts, half
 
 OPSET = 17
 LARGEST_IR_VERSION = 10
-MAX_BATCH_SIZE = 16
 LARGEST_MODEL_BYTES = 10 * 1024 * 1024
+NOTICE = "research use, not for diagnosis"
 _TOLERANCE = 1e-3
 
 
@@ -37,18 +40,6 @@ class VersionExists(FileExistsError):
 
 class ExportWrong(RuntimeError):
     """The exported graph does not do what the network does."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """An input or output tensor of a model, float32."""
-
-    name: str
-    """Name in the graph."""
-    shape: tuple[int, ...]
-    """Dimensions without the batch."""
-    labels: bool = False
-    """Whether its first dimension counts through the labels file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,42 +65,71 @@ def check_free(repository: Path, name: str, version: int) -> None:
 
 
 def publish(product: Product, repository: Path, version: int, card: Table) -> Path:
-    """Writes `<repository>/<name>/<version>/model.onnx` with configuration, labels and card; returns that
-    path.
+    """Writes `<repository>/<name>/<version>/model.onnx` with its card and its half-precision form,
+    configurations and labels; returns that path.
 
-    The card gets the weights' SHA-256 and size, and a sample input with its outputs. Raises VersionExists,
-    or ExportWrong when ONNX Runtime's outputs differ from the network's by more than 0.001 of their largest
-    value.
+    The card gets the weights' SHA-256 and size, the variant's, and a sample input with its outputs. Raises
+    VersionExists, VariantWrong, or ExportWrong when ONNX Runtime's outputs differ from the network's by more
+    than 0.001 of their largest value.
     """
     check_free(repository, product.name, version)
-    folder = repository / product.name
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{version}.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    file = beside / "model.onnx"
-    export_onnx(product, file)
-    weights = file.read_bytes()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / WEIGHTS
+        export_onnx(product, file)
+        weights = file.read_bytes()
+        sample = _sample(product, file)
     if len(weights) > LARGEST_MODEL_BYTES:
         raise ExportWrong(f"{product.name} has {len(weights)} bytes, more than {LARGEST_MODEL_BYTES}")
-    facts: Table = {
-        "name": product.name,
+    variant = half(weights)
+    apart = check_half(weights, variant, {product.input.name: ramp(product.input.shape, 2)})
+    table: Table = {
+        **weights_facts(product.name, version, weights, product.labels),
+        **card,
+        "variants": {"fp16": facts(HALF, variant, apart)},
+        "sample": sample,
+    }
+    config = model_config(product.name, [product.input], product.outputs)
+    settings = {
+        "config.pbtxt": to_text(config),
+        GPU: to_text(gpu_config(config, HALF)),
+        "labels.txt": "".join(f"{label}\n" for label in product.labels),
+    }
+    files = {WEIGHTS: weights, HALF: variant, "card.toml": to_toml(table).encode()}
+    return write_version(repository / product.name, version, files, settings) / WEIGHTS
+
+
+def weights_facts(name: str, version: int, weights: bytes, labels: Sequence[str]) -> Table:
+    """What every card begins with."""
+    return {
+        "name": name,
         "version": str(version),
-        "notice": "research use, not for diagnosis",
-        "labels": list(product.labels),
+        "notice": NOTICE,
+        "labels": list(labels),
         "sha256": hashlib.sha256(weights).hexdigest(),
         "size_bytes": len(weights),
     }
-    texts = {
-        "config.pbtxt": config_text(product),
-        "labels.txt": "".join(f"{label}\n" for label in product.labels),
-        "card.toml": to_toml({**facts, **card, "sample": _sample(product, file)}),
-    }
-    for name, text in texts.items():
-        (folder / f"{name}.tmp").write_text(text, encoding="utf-8")
-        os.replace(folder / f"{name}.tmp", folder / name)
+
+
+def write_version(
+    folder: Path, version: int, files: Mapping[str, bytes], settings: Mapping[str, str]
+) -> Path:
+    """Writes a version's files and the model's settings, the version folder last and whole; returns it."""
+    beside = folder / f".{version}.tmp"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, data in files.items():
+        (beside / name).write_bytes(data)
+    for name, text in settings.items():
+        write_beside(folder / name, text.encode())
     beside.rename(folder / str(version))
-    return folder / str(version) / "model.onnx"
+    return folder / str(version)
+
+
+def write_beside(path: Path, data: bytes) -> None:
+    """Replaces a file as a whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f"{path.name}.tmp").write_bytes(data)
+    os.replace(path.with_name(f"{path.name}.tmp"), path)
 
 
 def export_onnx(product: Product, file: Path) -> None:
@@ -120,7 +140,7 @@ def export_onnx(product: Product, file: Path) -> None:
     """
     network = product.network.eval()
     _lay_out_plainly(network)
-    example = torch.from_numpy(_ramp(product.input.shape, 3))
+    example = torch.from_numpy(ramp(product.input.shape, 3))
     names = [product.input.name, *(port.name for port in product.outputs)]
     with warnings.catch_warnings(), torch.no_grad():
         # The older exporter needs no further package; PyTorch keeps it and only points to its successor.
@@ -162,15 +182,15 @@ def _run(product: Product, file: Path, batch: NDArray[np.float32]) -> list[NDArr
     return [np.asarray(value, np.float32) for value in session.run(names, {product.input.name: batch})]
 
 
-def _ramp(shape: tuple[int, ...], count: int) -> NDArray[np.float32]:
+def ramp(shape: tuple[int, ...], count: int) -> NDArray[np.float32]:
     """The sample input: gray values that rise evenly from 0 to 1 row by row, the same in each batch place."""
     size = int(np.prod(shape))
-    ramp = np.arange(size, dtype=np.float32).reshape(shape) / np.float32(size - 1)
-    return np.repeat(ramp[np.newaxis], count, axis=0)
+    rising = np.arange(size, dtype=np.float32).reshape(shape) / np.float32(size - 1)
+    return np.repeat(rising[np.newaxis], count, axis=0)
 
 
 def _sample(product: Product, file: Path) -> Table:
-    outputs = _run(product, file, _ramp(product.input.shape, 1))
+    outputs = _run(product, file, ramp(product.input.shape, 1))
     sample: Table = {
         "input": f"{product.input.name}: n-th value, row by row, is n / (count - 1), in float32",
     }
@@ -185,34 +205,4 @@ def _sample(product: Product, file: Path) -> Table:
 
 def config_text(product: Product) -> str:
     """The whole `config.pbtxt` of Triton; nothing is left to its automatic completion."""
-    config = triton.ModelConfig(name=product.name, backend="onnxruntime", max_batch_size=MAX_BATCH_SIZE)
-    config.default_model_filename = "model.onnx"
-    config.version_policy.latest.num_versions = 1
-    config.input.add(name=product.input.name, data_type=triton.TYPE_FP32, dims=product.input.shape)
-    for port in product.outputs:
-        config.output.add(
-            name=port.name,
-            data_type=triton.TYPE_FP32,
-            dims=port.shape,
-            label_filename="labels.txt" if port.labels else "",
-        )
-    config.instance_group.add(name="cpu", kind=triton.ModelInstanceGroup.KIND_CPU, count=1)
-    batching = config.dynamic_batching
-    batching.preferred_batch_size.extend((4, 8, 16))
-    batching.max_queue_delay_microseconds = 3_000
-    batching.default_queue_policy.timeout_action = triton.ModelQueuePolicy.REJECT
-    batching.default_queue_policy.default_timeout_microseconds = 10_000_000
-    batching.default_queue_policy.allow_timeout_override = True
-    batching.default_queue_policy.max_queue_size = 256
-    # Pinned memory speeds up copies to a GPU; this configuration runs on the CPU.
-    config.optimization.input_pinned_memory.enable = False
-    config.optimization.output_pinned_memory.enable = False
-    config.parameters["intra_op_thread_count"].string_value = "2"
-    config.parameters["inter_op_thread_count"].string_value = "1"
-    for size in (1, MAX_BATCH_SIZE):
-        warm_up = config.model_warmup.add(name=f"batch {size}", batch_size=size, count=1)
-        tensor = warm_up.inputs[product.input.name]
-        tensor.data_type = triton.TYPE_FP32
-        tensor.dims.extend(product.input.shape)
-        tensor.zero_data = True
-    return text_format.MessageToString(config)
+    return to_text(model_config(product.name, [product.input], product.outputs))

@@ -51,6 +51,18 @@ def fit_and_score(
     return np.asarray(_design(asked) @ coefficients)
 
 
+def without_brightness(scores: Values, pictures: Sequence[Gray], *, ridge: float = 1.0) -> Values:
+    """What is left of scores float64 [N] when a ridge regression on the NUMBERS of N pictures is taken off.
+
+    Labels play no part: whatever goes along with brightness is removed, be it skill or shortcut.
+    """
+    numbers = np.array([brightness(gray) for gray in pictures])
+    design = _design((numbers - numbers.mean(axis=0)) / (numbers.std(axis=0) + 1e-9))
+    penalty = ridge * np.eye(design.shape[1])
+    penalty[0, 0] = 0
+    return np.asarray(scores - design @ np.linalg.solve(design.T @ design + penalty, design.T @ scores))
+
+
 def _design(numbers: Values) -> Values:
     return np.hstack([np.ones((len(numbers), 1)), numbers])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cloud.infer.pipeline import Reader, ReadResult
+from cloud.infer.source import Image
 from cloud.store import BlobStore
 from sonorelay.contract.digest import sha256
 
@@ -41,7 +42,7 @@ class StillReading:
         self.ended_s = self.began_s
         """When it had ended, by the stopwatch."""
 
-    async def read(self, image: bytes, key: StillKey) -> ReadResult:
+    async def read(self, image: Image, key: StillKey) -> ReadResult:
         """Reads the still's bytes. Errors as `Reader.read`."""
         try:
             return await self._reader.read(

@@ -17,8 +17,9 @@ from cloud.db.prepared import Prepared
 from cloud.db.tables import capture
 from cloud.db.times import Clock
 from cloud.errors import RetryLater
-from cloud.infer.errors import EngineBusy, ImageUnreadable
+from cloud.infer.errors import EngineBusy, EngineUnreachable, ImageUnreadable
 from cloud.infer.pipeline import Reader, ReadResult
+from cloud.infer.source import Image
 from cloud.line import NAMES, READ_JOB
 from cloud.log import Log, where
 from cloud.publish import Bus
@@ -27,6 +28,7 @@ from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC, RESULTS_TOPIC
 from cloud.publish.worklist import ImageSource, read_image
 from cloud.store import BlobStore
 from cloud.store.parts import read_range
+from cloud.store.range_file import range_opener
 from cloud.work.ahead import ReadAhead
 from cloud.work.result_entry import ReadImage
 from cloud.work.results import ResultLedger, finish_held, store_result, store_timing
@@ -37,7 +39,10 @@ from sonorelay.contract.reasons import EdgeReason
 T = TypeVar("T")
 
 READ_MAX_BYTES: Final = 512 * 1024 * 1024
-"""A larger image is not read: it would have to lie in memory as a whole."""
+"""A larger still is not read: it would have to lie in memory as a whole."""
+HELD_MAX_BYTES: Final = 32 * 1024 * 1024
+"""A larger DICOM object, which is a loop, is left in the store: only the frames that are looked at are read."""
+_DICOM: Final = "application/dicom"
 _RETRY_MAX_S: Final = 60.0
 _STORING_MAX: Final = 3
 """Images that are read and whose results may wait to be stored before no other is begun."""
@@ -70,6 +75,8 @@ class WorkServices:
     """Seconds of a clock that never goes back."""
     before_step: Callable[[int, str], None]
     """Called before steps 11 and 12."""
+    on_result: Callable[[ImageSource, ReadImage], None]
+    """Hears of each image whose result is stored; never waits, never raises."""
     log: Log
     """Where events are written."""
 
@@ -125,6 +132,15 @@ class InferenceWorker:
         """
         if not self._running and not self._may_be_more:
             self._ahead.begin(part)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no image is being read, stored or waited for, as far as is known."""
+        return not self._running and not self._may_be_more and not self._services.reader.under_way
+
+    def forget_ahead(self) -> None:
+        """Drops what was read ahead: it was read by models that do not answer any more."""
+        self._ahead.close()
 
     async def run(self) -> None:
         """Works until it is cancelled."""
@@ -251,6 +267,7 @@ class InferenceWorker:
         services.before_step(12, NAMES[12])
         await services.bus.publish(OUTBOX_TOPIC)
         await services.bus.publish(RESULTS_TOPIC)
+        services.on_result(task.source, read)
         publish_ms = round((services.stopwatch() - began_s) * 1000, 3)
         reason = read.reason.value if read.reason else None
         services.log.info("image_read", reason=reason, duration_ms=round(read.infer_ms, 1), **_named(task))
@@ -260,7 +277,7 @@ class InferenceWorker:
     async def _read(self, source: ImageSource) -> _Timed:
         """Runs step 11 on one image, or takes what was read ahead; its pictures are durable when it returns."""
         services = self._services
-        if source.size_bytes > READ_MAX_BYTES:
+        if source.size_bytes > READ_MAX_BYTES and source.media_type != _DICOM:
             return self._unread(source, EdgeReason.TOO_LARGE)
         key = StillKey(
             sha256=source.sha256,
@@ -274,13 +291,7 @@ class InferenceWorker:
             found = await ahead.result()
             if found is not None:
                 return await self._stored(source, ahead.reading, found)
-        image = await read_range(
-            services.store,
-            source.shard_digests,
-            source.shard_size_bytes,
-            source.start_bytes,
-            source.size_bytes,
-        )
+        image = await self._image(source)
         reading = StillReading(services.reader, services.stopwatch)
         reading.store_in(services.store)
         try:
@@ -288,6 +299,12 @@ class InferenceWorker:
         except ImageUnreadable:
             return self._unread(source, EdgeReason.IMAGE_UNREADABLE)
         return await self._stored(source, reading, found)
+
+    async def _image(self, source: ImageSource) -> Image:
+        place = (source.shard_digests, source.shard_size_bytes, source.start_bytes, source.size_bytes)
+        if source.media_type == _DICOM and source.size_bytes > HELD_MAX_BYTES:
+            return range_opener(self._services.store, *place)
+        return await read_range(self._services.store, *place)
 
     async def _stored(self, source: ImageSource, reading: StillReading, found: ReadResult) -> _Timed:
         read = ReadImage(
@@ -312,11 +329,11 @@ class InferenceWorker:
         return _Timed(read=read, began_s=self._services.stopwatch())
 
     async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Repeats what can only wait (busy engine, full disk) while the lease is kept: no attempt is lost."""
+        """Repeats what can only wait (busy or absent engine, full disk) while the lease is kept: no attempt is lost."""
         while True:
             try:
                 return await act()
-            except (EngineBusy, RetryLater) as busy:
+            except (EngineBusy, EngineUnreachable, RetryLater) as busy:
                 self._services.log.warning(
                     "worker_waits", error=type(busy).__name__, after_s=round(busy.after_s, 3)
                 )

@@ -49,6 +49,11 @@ def entry_of(capture: dict[str, Any], item: Item | None) -> dict[str, Any]:
     return entry
 
 
+_ASSESSED: Final = (
+    *("lengths_judged", "gestational_age", "gestational_age_by_hc", "growth", "remarks", "threshold_scheme"),
+)
+
+
 def _image(image: dict[str, Any], timings_ms: dict[str, float]) -> dict[str, Any]:
     reading = image["reading"]
     common = {
@@ -75,7 +80,9 @@ def _image(image: dict[str, Any], timings_ms: dict[str, float]) -> dict[str, Any
         "hc_px": measured.get("hc_px"),
         "hc_mm": measured.get("hc_mm"),
         "measurements": reading["measurements"],
+        **{key: reading[key] for key in _ASSESSED},
         "heat": reading["heat"],
+        "loop": reading["loop"],
         "models": reading["models"],
         "analysis_ms": reading["timings_ms"],
     }

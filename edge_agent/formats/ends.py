@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from edge_agent.errors import ImageRefused
 from edge_agent.formats import dicom_walk, tiff_walk
 from edge_agent.formats.sniff import HEAD_BYTES, Kind, sniff
+from edge_agent.formats.video_walk import avi_is_complete, mp4_is_complete
 from sonorelay.contract.reasons import EdgeReason
 
 _PNG_CHUNKS_MAX: Final = 100_000
@@ -159,4 +160,6 @@ _CHECKS: Final[dict[Kind, Callable[[BinaryIO, int], bool]]] = {
     Kind.PDF: pdf_is_complete,
     Kind.TIFF: _tiff,
     Kind.DICOM: _dicom,
+    Kind.AVI: avi_is_complete,
+    Kind.MP4: mp4_is_complete,
 }

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     TIFF = "tiff"
     PDF = "pdf"
     DICOM = "dicom"
+    AVI = "avi"
+    MP4 = "mp4"
     OTHER_PICTURE = "other_picture"
     """A picture or page format that the line does not read (GIF, WebP, PostScript ...)."""
     UNKNOWN = "unknown"
@@ -56,8 +58,11 @@ def sniff(head: bytes) -> Kind:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Kind.OTHER_PICTURE
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"heix", b"mif1"):
-        return Kind.OTHER_PICTURE
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return Kind.AVI
+    if head[4:8] == b"ftyp":
+        pictures = (b"avif", b"heic", b"heix", b"mif1")
+        return Kind.OTHER_PICTURE if head[8:12] in pictures else Kind.MP4
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return Kind.BMP
     if b"%PDF-" in head[:_PDF_SEARCH_BYTES]:

@@ -35,6 +35,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-banner", action="store_true", help="burn no patient or machine text in")
     parser.add_argument("--no-cines", action="store_true", help="with dicom: stills only")
+    parser.add_argument(
+        "--cine", action="store_true", help="print DICOM cines only; at the end of each the probe slides away"
+    )
+    parser.add_argument(
+        "--lesions",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of otherwise normal head pictures with a cyst or a bright focus (default 0)",
+    )
     return parser
 
 
@@ -62,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             banner=not options.no_banner,
             cines=not options.no_cines,
+            only_cines=options.cine,
+            lesion_share=options.lesions,
         )
         while len(printed) < options.count:
             printed += printer.print(1)

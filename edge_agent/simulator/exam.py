@@ -20,6 +20,7 @@ from edge_agent.simulator.phantom import (
     brain_phantom,
     draw_fetus,
     other_phantom,
+    with_lesion,
 )
 from edge_agent.simulator.screen import LAYOUTS, Banner, Frame, Layout, Motion, Scan
 
@@ -27,6 +28,8 @@ VENTRICULOMEGALY_SHARE = 0.3
 CINE_SHARE = 0.15
 _BEATS_PER_S = 2.4
 CINE_FRAMES_PER_S = 25.0
+HELD_SHARE = 0.75
+"""Share of a sliding cine's frames in which the probe is held where it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,18 @@ def cine(scan: Scan, frame_count: int, rng: np.random.Generator) -> tuple[Frame,
     return tuple(frames)
 
 
+def sliding_cine(scan: Scan, frame_count: int, rng: np.random.Generator) -> tuple[Frame, ...]:
+    """Give a cine as `cine`, at whose end the probe slides sideways until it has lost what it looked at."""
+    held = max(1, round(HELD_SHARE * frame_count))
+    aside_mm = 2.2 * scan.phantom.outline.a_mm * (1.0 if rng.random() < 0.5 else -1.0)
+    frames = list(cine(scan, held, rng))
+    for index in range(held, frame_count):
+        phase = (index / CINE_FRAMES_PER_S * _BEATS_PER_S) % 1.0
+        share = (index - held + 1) / (frame_count - held)
+        frames.append(scan.frame(Motion(dx_mm=aside_mm * share, phase=phase)))
+    return tuple(frames)
+
+
 def _phantom(rng: np.random.Generator, what: str, fetus: Fetus) -> Phantom:
     if what in (ABDOMEN, FEMUR, THORAX):
         return other_phantom(rng, what, fetus)
@@ -100,7 +115,15 @@ def _plan(rng: np.random.Generator, finding: str) -> list[str]:
     return plan + others
 
 
-def draw_examination(seed: int, number: int, *, banner: bool = True, cines: bool = True) -> Iterator[Shot]:
+def draw_examination(
+    seed: int,
+    number: int,
+    *,
+    banner: bool = True,
+    cines: bool = True,
+    only_cines: bool = False,
+    lesion_share: float = 0.0,
+) -> Iterator[Shot]:
     """Give the shots of examination `number` of `seed`, one by one as they are computed.
 
     Args:
@@ -108,6 +131,8 @@ def draw_examination(seed: int, number: int, *, banner: bool = True, cines: bool
         number: which examination, from 0.
         banner: burn texts in.
         cines: let some shots be cines; a cine costs as much as 10 to 20 stills.
+        only_cines: let every shot be a cine at whose end the probe slides away.
+        lesion_share: share of otherwise normal head pictures that get a lesion.
     """
     rng = np.random.default_rng([seed, number])
     patient = draw_patient(rng)
@@ -121,13 +146,17 @@ def draw_examination(seed: int, number: int, *, banner: bool = True, cines: bool
     for instance, what in enumerate(plan, start=1):
         own = np.random.default_rng([seed, number, instance])
         taken = taken + timedelta(seconds=int(own.integers(20, 240)))
-        moving = bool(own.random() < CINE_SHARE) and cines
+        moving = (bool(own.random() < CINE_SHARE) and cines) or only_cines
         frame_count = int(own.integers(10, 21))
         # A colour cine would be three times as large and shows nothing more.
         screen = replace(layout, colour=False) if moving else layout
-        scan = _scan(_phantom(own, what, fetus), screen, patient if banner else None, taken, own)
+        phantom = _phantom(own, what, fetus)
+        if phantom.finding == NORMAL and lesion_share > 0 and own.random() < lesion_share:
+            phantom = with_lesion(phantom, own)
+        scan = _scan(phantom, screen, patient if banner else None, taken, own)
+        move = sliding_cine if only_cines else cine
         yield Shot(
-            frames=cine(scan, frame_count, own) if moving else (scan.frame(),),
+            frames=move(scan, frame_count, own) if moving else (scan.frame(),),
             patient=patient,
             machine=layout.machine,
             taken=taken,
@@ -169,9 +198,18 @@ def examinations(seed: int, *, banner: bool = True, cines: bool = True) -> Itera
         number += 1
 
 
-def shots(seed: int, *, banner: bool = True, cines: bool = True) -> Iterator[Shot]:
+def shots(
+    seed: int,
+    *,
+    banner: bool = True,
+    cines: bool = True,
+    only_cines: bool = False,
+    lesion_share: float = 0.0,
+) -> Iterator[Shot]:
     """Give the shots of `examinations(seed)` one by one, without waiting for a whole examination."""
     number = 0
     while True:
-        yield from draw_examination(seed, number, banner=banner, cines=cines)
+        yield from draw_examination(
+            seed, number, banner=banner, cines=cines, only_cines=only_cines, lesion_share=lesion_share
+        )
         number += 1

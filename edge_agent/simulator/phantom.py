@@ -1,7 +1,7 @@
 """A made-up pregnancy under the probe: mother, fetus, pose and sizes, all from one seed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from edge_agent.simulator.physics import Probe
 from edge_agent.simulator.tissue import Canvas, Ellipse, Grid, Label, Tissue, inside
 
 BRAIN, ABDOMEN, FEMUR, THORAX = "brain", "abdomen", "femur", "thorax"
-NORMAL, VENTRICULOMEGALY = "normal", "ventriculomegaly"
+NORMAL, VENTRICULOMEGALY, OTHER = "normal", "ventriculomegaly", "other"
 PROBE_RADIUS_MM = 55.0
 
 
@@ -59,7 +59,7 @@ class Phantom:
     plane: str
     """The brain's standard plane, or the type."""
     finding: str | None
-    """normal or ventriculomegaly for a brain, None otherwise."""
+    """normal, ventriculomegaly or other (a lesion) for a brain, None otherwise."""
     weeks: float
     """Gestational age in weeks."""
     atrium_mm: float | None
@@ -235,6 +235,22 @@ def brain_phantom(rng: np.random.Generator, plane: str, fetus: Fetus) -> Phantom
         tcd_mm=None if head.shows_ventricles else tcd,
         length_mm=None,
     )
+
+
+def with_lesion(phantom: Phantom, rng: np.random.Generator) -> Phantom:
+    """Put a cyst or a bright focus into a head of this phantom: away from midline and skull, 8-17 mm long."""
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    u, v = float(rng.uniform(-0.45, 0.45)), side * float(rng.uniform(0.36, 0.5))
+    half_mm = float(rng.uniform(0.14, 0.2)) * phantom.outline.b_mm
+    outline = phantom.outline.part(
+        u, v, half_mm * float(rng.uniform(1.0, 1.4)), half_mm, float(rng.uniform(-1.5, 1.5))
+    )
+    # A cyst swallows sound and lets it through; a bleeding throws it back.
+    bright = rng.random() < 0.4
+    lesion = Lesion(
+        outline=outline, echo_db=-14.0 if bright else -62.0, loss_db_per_mm=0.06 if bright else 0.0
+    )
+    return replace(phantom, finding=OTHER, lesions=(lesion,))
 
 
 def other_phantom(rng: np.random.Generator, kind: str, fetus: Fetus) -> Phantom:

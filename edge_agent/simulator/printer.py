@@ -76,6 +76,8 @@ class Printer:
         seed: int = 0,
         banner: bool = True,
         cines: bool = True,
+        only_cines: bool = False,
+        lesion_share: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -88,6 +90,8 @@ class Printer:
             seed: the same seed prints the same bytes under the same names into an empty folder.
             banner: burn the patient's texts in.
             cines: where formats hold `dicom`, let some pictures be DICOM cines.
+            only_cines: print DICOM cines only; at the end of each the probe slides away.
+            lesion_share: share of otherwise normal head pictures that get a lesion, 0..1.
             clock: seconds, never going back.
             sleep: waits so many seconds.
 
@@ -101,12 +105,17 @@ class Printer:
             )
         if rate_per_s < 0.0:
             raise ValueError("rate_per_s must not be negative")
+        if not 0.0 <= lesion_share <= 1.0:
+            raise ValueError("lesion_share must lie between 0 and 1")
         self._folder = folder
         self._rate_per_s = rate_per_s
         self._formats = tuple(formats)
         self._clock = clock
         self._sleep = sleep
-        self._shots = shots(seed, banner=banner, cines=cines and "dicom" in formats)
+        moving = cines and "dicom" in formats
+        self._shots = shots(
+            seed, banner=banner, cines=moving, only_cines=only_cines, lesion_share=lesion_share
+        )
         self._rng = np.random.default_rng([seed, 0x5052494E])
         self._count = 0
         self._due: float | None = None

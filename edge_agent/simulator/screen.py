@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_agent.simulator.phantom import BRAIN, Phantom
 from edge_agent.simulator.physics import Display, View, compounded, compress, scan_convert, speckle_field
+from edge_agent.simulator.tissue import Ellipse
 from edge_agent.simulator.truth import Box, EllipsePx, Truth
 
 Pixels = NDArray[np.uint8]
@@ -153,11 +154,8 @@ class Scan:
         phantom, view, outline = self.phantom, self.view, self.phantom.outline
         scale = view.mm_per_pixel
         head = phantom.type == BRAIN
-        ellipse: EllipsePx | None = None
-        if head:
-            cx, cy = view.to_screen(outline.x_mm - motion.dx_mm, outline.z_mm - motion.dz_mm)
-            angle = 90.0 - (90.0 - math.degrees(outline.angle_rad)) % 180.0
-            ellipse = EllipsePx(cx=cx, cy=cy, a=outline.a_mm / scale, b=outline.b_mm / scale, angle_deg=angle)
+        ellipse = self._on_screen(outline, motion) if head else None
+        lesions = [self._on_screen(lesion.outline, motion) for lesion in phantom.lesions]
         caliper: tuple[float, float, float, float] | None = None
         if phantom.atrium_line_mm is not None:
             (ax, az), (bx, bz) = phantom.atrium_line_mm
@@ -178,6 +176,7 @@ class Scan:
             tcd_mm=phantom.tcd_mm,
             femur_mm=phantom.length_mm,
             ellipse=ellipse,
+            lesion=lesions[0] if lesions else None,
             mm_per_pixel=scale,
             width_px=self.layout.width_px,
             height_px=self.layout.height_px,
@@ -185,6 +184,14 @@ class Scan:
             banner_boxes=boxes,
             burned_texts=texts,
         )
+
+    def _on_screen(self, outline: Ellipse, motion: Motion) -> EllipsePx:
+        cx, cy = self.view.to_screen(outline.x_mm - motion.dx_mm, outline.z_mm - motion.dz_mm)
+        long_mm, short_mm = max(outline.a_mm, outline.b_mm), min(outline.a_mm, outline.b_mm)
+        turn = 0.0 if outline.a_mm >= outline.b_mm else 90.0
+        angle = 90.0 - (90.0 - math.degrees(outline.angle_rad) - turn) % 180.0
+        scale = self.view.mm_per_pixel
+        return EllipsePx(cx=cx, cy=cy, a=long_mm / scale, b=short_mm / scale, angle_deg=angle)
 
 
 def _zoom(phantom: Phantom, layout: Layout, rng: np.random.Generator) -> View:

@@ -32,7 +32,7 @@ class Truth:
     plane: str
     """trans-thalamic, trans-ventricular or trans-cerebellar for a brain; else the type again."""
     finding: str | None
-    """normal or ventriculomegaly for a brain, None otherwise."""
+    """normal, ventriculomegaly or other (a lesion) for a brain, None otherwise."""
     weeks: float
     """Gestational age in weeks."""
     hc_mm: float | None
@@ -51,6 +51,8 @@ class Truth:
     """Femur length in mm; None where not shown."""
     ellipse: EllipsePx | None
     """The skull's outer edge; None without a head."""
+    lesion: EllipsePx | None
+    """The edge of an extra finding inside the head; None without one."""
     mm_per_pixel: float
     """Size of a pixel in mm, the same both ways."""
     width_px: int

@@ -4,73 +4,76 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from itertools import pairwise
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from cloud.infer import DescribingEngine
 from cloud.infer.engines.onnx import OnnxEngine
+from cloud.infer.engines.openvino import OpenVinoEngine
+from cloud.infer.engines.triton import TritonEngine
 from cloud.infer.errors import EngineBusy, InputInvalid, ModelUnknown
+from tests.conftest import start_triton
+from tests.interop.triton.models import LARGE_SIDE, write_models
+from tests.interop.triton.server import TritonServer
 
 Open = Callable[[int], Awaitable[DescribingEngine]]
-SIDE = 768
+Repositories = Callable[[int], Path]
+pytestmark = pytest.mark.timeout(300)
+TOLERANCE = 1e-6
+"""Relative; the engines sum the products of a matrix in orders of their own."""
 
 
-def _save(folder: Path, name: str, nodes: list[onnx.NodeProto], side: int, weight: float) -> bytes:
-    dims: list[str | int | None] = ["N", side, side]
-    graph = helper.make_graph(
-        nodes,
-        name,
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, dims)],
-        [numpy_helper.from_array(np.eye(side, dtype=np.float32) * weight, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    weights: bytes = model.SerializeToString()
-    (folder / name / "1").mkdir(parents=True)
-    (folder / name / "1" / "model.onnx").write_bytes(weights)
-    (folder / name / "config.pbtxt").write_text(
-        f"""name: "{name}"
-backend: "onnxruntime"
-max_batch_size: 3
-input {{ name: "x" data_type: TYPE_FP32 dims: [{side}, {side}] }}
-output {{ name: "y" data_type: TYPE_FP32 dims: [{side}, {side}] label_filename: "labels.txt" }}
-parameters {{ key: "intra_op_thread_count" value {{ string_value: "1" }} }}
-"""
-    )
-    (folder / name / "labels.txt").write_text("even\nodd\n")
-    return weights
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Repositories:
+    """Makes the repository of `write_models` by the length of its models' queue, once."""
+
+    @cache
+    def make(queue: int) -> Path:
+        return write_models(tmp_path_factory.mktemp("models"), queue=queue)
+
+    return make
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """`triple` multiplies 4x4 matrices by three; `slow` multiplies large ones by one, twenty times over."""
-    folder = tmp_path / "models"
-    _save(folder, "triple", [helper.make_node("MatMul", ["x", "w"], ["y"])], 4, 3.0)
-    names = ["x", *(f"h{i}" for i in range(19)), "y"]
-    chain = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in pairwise(names)]
-    _save(folder, "slow", chain, SIDE, 1.0)
-    return folder
+@pytest.fixture(scope="module")
+def servers(
+    repositories: Repositories, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[int], TritonServer]]:
+    """Real Triton servers by the length of their models' queue; each starts once."""
+    with ExitStack() as running:
+
+        @cache
+        def start(queue: int) -> TritonServer:
+            server = start_triton(repositories(queue), tmp_path_factory.mktemp("triton"))
+            running.callback(server.stop)
+            return server
+
+        yield start
 
 
-@pytest.fixture(params=["onnx"])
-async def open_engine(request: pytest.FixtureRequest, repository: Path) -> AsyncIterator[Open]:
-    """Opens the implementation on the repository with a queue of the wanted length."""
-    engines: list[OnnxEngine] = []
+@pytest.fixture(params=["onnx", "openvino", "triton"])
+async def open_engine(request: pytest.FixtureRequest, repositories: Repositories) -> AsyncIterator[Open]:
+    """Opens the implementation on the models with a queue of the wanted length."""
+    engines: list[OnnxEngine | OpenVinoEngine | TritonEngine] = []
 
-    async def open_onnx(queue_limit: int) -> DescribingEngine:
-        engine = OnnxEngine(repository, threads=1, queue_limit=queue_limit)
+    async def open_one(queue: int) -> DescribingEngine:
+        engine: OnnxEngine | OpenVinoEngine | TritonEngine
+        if request.param == "triton":
+            server = request.getfixturevalue("servers")(queue)
+            engine = TritonEngine(repositories(queue), server.grpc)
+        else:
+            kind = {"onnx": OnnxEngine, "openvino": OpenVinoEngine}[request.param]
+            engine = kind(repositories(queue), threads=1, queue_limit=queue)
         engines.append(engine)
         await engine.start()
         return engine
 
-    yield {"onnx": open_onnx}[request.param]
+    yield open_one
     for engine in engines:
         await engine.close()
 
@@ -80,20 +83,20 @@ def matrix(batch: int = 1, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal((batch, 4, 4)).astype(np.float32)
 
 
-LARGE = np.ones((1, SIDE, SIDE), np.float32)
+LARGE = np.ones((1, LARGE_SIDE, LARGE_SIDE), np.float32)
 
 
 async def test_infer_gives_every_output_by_name(open_engine: Open) -> None:
     """A call answers with the model's outputs, batch first, exactly as the model computes them."""
-    engine = await open_engine(8)
+    engine = await open_engine(20)
     outputs = await engine.infer("triple", {"x": matrix(2)})
     assert set(outputs) == {"y"}
-    np.testing.assert_allclose(3 * matrix(2), outputs["y"], rtol=1e-6)
+    np.testing.assert_allclose(3 * matrix(2), outputs["y"], rtol=TOLERANCE)
 
 
 async def test_an_unknown_model_is_named(open_engine: Open) -> None:
     """A model that the repository lacks is ModelUnknown everywhere, and not ready."""
-    engine = await open_engine(8)
+    engine = await open_engine(20)
     with pytest.raises(ModelUnknown, match="absent"):
         await engine.infer("absent", {"x": matrix()})
     with pytest.raises(ModelUnknown, match="absent"):
@@ -130,7 +133,7 @@ async def test_inputs_that_break_the_signature_are_refused(
 
 async def test_calls_keep_no_state(open_engine: Open) -> None:
     """Equal inputs give equal bytes, whatever ran in between."""
-    engine = await open_engine(8)
+    engine = await open_engine(20)
     first = (await engine.infer("triple", {"x": matrix(seed=1)}))["y"].tobytes()
     await engine.infer("triple", {"x": matrix(seed=2)})
     assert first == (await engine.infer("triple", {"x": matrix(seed=1)}))["y"].tobytes()
@@ -138,7 +141,7 @@ async def test_calls_keep_no_state(open_engine: Open) -> None:
 
 async def test_inputs_of_any_memory_layout_are_read_alike(open_engine: Open) -> None:
     """An array that is a strided view gives what its copy gives."""
-    engine = await open_engine(8)
+    engine = await open_engine(20)
     view = matrix().transpose(0, 2, 1)
     strided = await engine.infer("triple", {"x": view})
     copied = await engine.infer("triple", {"x": view.copy()})
@@ -150,20 +153,23 @@ async def test_overlapping_calls_get_their_own_answers(open_engine: Open) -> Non
     engine = await open_engine(20)
     answers = await asyncio.gather(*(engine.infer("triple", {"x": matrix(seed=i)}) for i in range(20)))
     for i, answer in enumerate(answers):
-        np.testing.assert_allclose(3 * matrix(seed=i), answer["y"], rtol=1e-6)
+        np.testing.assert_allclose(3 * matrix(seed=i), answer["y"], rtol=TOLERANCE)
 
 
 async def test_a_full_queue_says_how_long_to_wait(open_engine: Open) -> None:
-    """Beyond its queue the engine is EngineBusy at once, with a time to wait, and serves what it had
-    accepted."""
+    """Beyond its queue the engine is EngineBusy, with a time to wait, and serves what it had accepted."""
     engine = await open_engine(1)
-    running = asyncio.create_task(engine.infer("slow", {"x": LARGE}))
-    await asyncio.sleep(0)
-    with pytest.raises(EngineBusy) as busy:
-        await engine.infer("triple", {"x": matrix()})
-    assert 0 < busy.value.after_s < 60
-    np.testing.assert_array_equal(LARGE, (await running)["y"])
-    assert (await engine.infer("triple", {"x": matrix()}))["y"].shape == (1, 4, 4)
+    calls = (engine.infer("slow", {"x": LARGE}) for _ in range(6))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    busy = [answer for answer in answers if isinstance(answer, EngineBusy)]
+    served = [answer["y"] for answer in answers if isinstance(answer, Mapping)]
+    assert len(busy) + len(served) == 6
+    assert busy
+    assert served
+    assert all(0 < refusal.after_s < 60 for refusal in busy)
+    for output in served:
+        np.testing.assert_allclose(LARGE, output, rtol=TOLERANCE)
+    assert (await _patiently(engine, "triple"))["y"].shape == (1, 4, 4)
 
 
 async def test_the_event_loop_stays_free_while_a_model_runs(open_engine: Open) -> None:
@@ -179,15 +185,15 @@ async def test_the_event_loop_stays_free_while_a_model_runs(open_engine: Open) -
 
 async def test_a_cancelled_call_leaves_the_engine_usable(open_engine: Open) -> None:
     """A cancelled call, running or waiting, gives its place back once it has ended."""
-    engine = await open_engine(2)
+    engine = await open_engine(20)
     calls = [asyncio.create_task(engine.infer("slow", {"x": LARGE})) for _ in range(2)]
     await asyncio.sleep(0)
     for call in calls:
         call.cancel()
     ended = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(end, asyncio.CancelledError) for end in ended)
-    np.testing.assert_allclose(3 * matrix(), (await _patiently(engine, "triple"))["y"], rtol=1e-6)
-    np.testing.assert_allclose(3 * matrix(), (await _patiently(engine, "triple"))["y"], rtol=1e-6)
+    np.testing.assert_allclose(3 * matrix(), (await _patiently(engine, "triple"))["y"], rtol=TOLERANCE)
+    np.testing.assert_allclose(3 * matrix(), (await _patiently(engine, "triple"))["y"], rtol=TOLERANCE)
 
 
 async def _patiently(engine: DescribingEngine, model: str) -> dict[str, NDArray[np.float32]]:
@@ -198,11 +204,13 @@ async def _patiently(engine: DescribingEngine, model: str) -> dict[str, NDArray[
             await asyncio.sleep(busy.after_s)
 
 
-async def test_describe_gives_version_digest_and_labels(open_engine: Open, repository: Path) -> None:
+async def test_describe_gives_version_digest_and_labels(
+    open_engine: Open, repositories: Repositories
+) -> None:
     """The facts are those of the weights that answer: their version, their SHA-256, their labels in order."""
     engine = await open_engine(1)
     info = engine.describe("triple")
-    expected = hashlib.sha256((repository / "triple" / "1" / "model.onnx").read_bytes()).hexdigest()
+    expected = hashlib.sha256((repositories(1) / "triple" / "1" / "model.onnx").read_bytes()).hexdigest()
     assert (info.name, info.version, info.sha256) == ("triple", "1", expected)
     assert info.labels == ("even", "odd")
     assert info.card == {}

@@ -7,14 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import agent, ingest, line, outcome
+from tests.bench import agent, engines, ingest, line, outcome, sorting
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
     "latency": line.latency,
     "throughput": line.throughput,
+    "engines": engines.all_of_them,
     "ingest": ingest.against_orthanc,
     "agent": agent.idle,
+    "ferns": sorting.ferns,
 }
 
 

@@ -41,13 +41,13 @@ def feeds(still: Path) -> Feeds:
     pixels = cv2.imread(str(still), cv2.IMREAD_UNCHANGED)
     assert pixels is not None
     gray = preprocess.as_gray(pixels.astype(np.uint8, copy=False))
-    canvas, _ = preprocess.letterbox(gray, (256, 256))
+    canvas, _ = preprocess.segment_input(gray)
     side = min(gray.shape)
     crop = preprocess.enhance(preprocess.cut_crop(gray, preprocess.CropBox(x0=0, y0=0, size_px=side)))
     return {
-        "fetal_head_seg": {"image": canvas[None, None].astype(np.float32)},
+        "fetal_head_seg": {"image": canvas[None].astype(np.float32)},
         "fetal_plane_cls": {"image": preprocess.plane_input(gray)[None].astype(np.float32)},
-        "fetal_brain_cls": {"crop": (crop[None, None] / 255).astype(np.float32)},
+        "fetal_brain_cls": {"crop": preprocess.brain_input(crop)[None].astype(np.float32)},
     }
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from cloud.infer.assess import Context
 from cloud.infer.reasons import AbstainReason
 from cloud.items import CaptureState
 from edge_agent.simulator.exam import draw_examination
@@ -155,6 +156,23 @@ def test_an_abstained_reading_says_why_in_words(page: Page, console: RunningCons
     expect(side).to_contain_text("Most probable: Another anomaly 50.0%")
     expect(side).to_contain_text("The scale is not known")
     expect(side.locator("table")).not_to_contain_text("mm")
+
+
+@pytest.mark.req("BEY-07")
+@pytest.mark.req("BEY-10")
+def test_lengths_have_uncertainty_age_growth_and_limits(page: Page, console: RunningConsole) -> None:
+    """Each length with its deviation, both ages, place among the healthy, remarks in words, and the scheme."""
+    verdict = Verdict(ventricle_mm=12.4, context=Context(gestational_age_days=168))
+    console.do(console.world.result(25, verdict))
+    page.goto("/")
+    side = page.get_by_role("complementary")
+    expect(side.locator("table")).to_contain_text(re.compile(r"Lateral ventricle\s*12\.4 ± \d\.\d mm"))
+    remarks = side.get_by_role("list", name="Beyond the limits")
+    expect(remarks).to_contain_text("The lateral ventricle is moderately wide: 12 mm or more. (12.4 mm)")
+    expect(side).to_contain_text(re.compile(r"Age by the examination\s*24w0d"))
+    expect(side).to_contain_text(re.compile(r"Age by HC\s*\d\dw\dd ± \d\.\d d"))
+    expect(side).to_contain_text("INTERGROWTH-21st, Papageorghiou et al., Lancet 2014")
+    expect(side).to_contain_text(f"SHA-256 {verdict.context.thresholds.sha256[:12]}")
 
 
 @pytest.mark.req("READ-09")

@@ -42,6 +42,11 @@ def test_file_and_command_line_make_the_settings(tmp_path: Path) -> None:
         ('grpc_address = "127.0.0.1"', "grpc_address"),
         ('http_address = "127.0.0.1:99999"', "http_address"),
         ('tls_key_file = "key.pem"', "tls_certificate_file"),
+        ('engine = "torch"', "onnx, openvino, triton"),
+        ('triton_address = "127.0.0.1:0"', "triton_address"),
+        ('triton_address = "gpu.hospital:8001"', "triton_ca_file"),
+        ('triton_key_file = "key.pem"', "triton_certificate_file"),
+        ("triton_deadline_s = 0", "triton_deadline_s"),
         ("= broken", "TOML"),
     ],
 )

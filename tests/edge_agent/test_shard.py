@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def test_each_type_becomes_a_sub_file_that_the_contract_reads(tmp_path: Path) ->
         check_index(index, len(data) - first)
         assert index.images[0].mm_per_pixel == 0.25
         assert index.images[0].capture_time.ToDatetime(tzinfo=UTC) == TIME
+
+
+@pytest.mark.req("TX-04")
+def test_unsorted_images_have_a_sub_file_of_their_own(tmp_path: Path) -> None:
+    """An image without a sure type shares no sub-file with a sorted one; its probabilities, the reason, go
+    along."""
+    first, second = clean_images(tmp_path, b"two" + b"x" * 1000)
+    torn = {"brain": 0.4, "femur": 0.35, "other": 0.25}
+    images = (first, replace(second, image_type="unsorted", type_probabilities=torn))
+    given = ShardOrder(
+        capture_id=CAPTURE_ID, received_time=TIME, images=images, batch=False, out_dir=tmp_path
+    )
+    parts = shard(given, SIGNER).manifest.parts
+    assert ["brain", "unsorted"] == [part.image_type for part in parts]
+    assert "unsorted" == Block.open(parts[1].block, SIGNER.verifier).image_type
+    index, _ = read_index(io.BytesIO(sub_file_path(tmp_path, 1).read_bytes()))
+    (image,) = index.images
+    assert torn == {each.image_type: each.probability for each in image.type_probabilities}
 
 
 @pytest.mark.req("TX-07")

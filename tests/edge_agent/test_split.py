@@ -15,6 +15,8 @@ from edge_agent.split import parts_by_type, sort_image
 class FixedTypes:
     """Gives the same probabilities to every picture."""
 
+    min_probability = 0.5
+
     def __init__(self, brain: float) -> None:
         self.brain = brain
 
@@ -39,6 +41,8 @@ def test_most_probable_type_or_unsorted() -> None:
     assert "femur" == sort_image(colour, FixedTypes(0.25))[0]
 
     class Torn:
+        min_probability = 0.5
+
         def probabilities(self, gray: NDArray[np.uint8]) -> dict[str, float]:
             return {"brain": 0.4, "femur": 0.3, "other": 0.3}
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def _session(name: str) -> onnxruntime.InferenceSession:
-    path = ROOT / "model_repository" / name / "1" / "model.onnx"
+    (path,) = (ROOT / "model_repository" / name).glob("*/model.onnx")
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 

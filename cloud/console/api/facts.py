@@ -20,9 +20,11 @@ from cloud.console.api.models import (
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.errors import CloudError
 from cloud.infer.errors import InferError
+from cloud.infer.loop_reading import BEST_SENTENCES
 from cloud.infer.pipeline import MODELS
 from cloud.infer.reading import NOTICE
 from cloud.infer.reasons import SENTENCES
+from cloud.infer.thresholds import REMARK_SENTENCES
 from cloud.publish.worklist import count_by_state
 from sonorelay.contract.reasons import EDGE_RULES, WIRE_RULES
 
@@ -74,6 +76,8 @@ def reasons() -> Reasons:
             for code, rule in WIRE_RULES.items()
         },
         abstain={code.value: Sentence(en=text["en"], zh=text["zh"]) for code, text in SENTENCES.items()},
+        best_frame={c.value: Sentence(en=text["en"], zh=text["zh"]) for c, text in BEST_SENTENCES.items()},
+        remark={c.value: Sentence(en=text["en"], zh=text["zh"]) for c, text in REMARK_SENTENCES.items()},
     )
 
 

@@ -75,8 +75,14 @@ class Crop(_Model):
     size_px: int = Field(description="Side, pixels.")
 
 
+def _later(description: str) -> float | None:
+    """A number that readings of earlier versions do not have: null there, as where it is not known."""
+    value: float | None = Field(default=None, description=description)
+    return value
+
+
 class Measurements(_Model):
-    """Lengths of the head; millimetres are null where the scale is not known."""
+    """Lengths of the head; millimetres are null where the scale is not known, uncertainties where they are not."""
 
     hc_px: float = Field(description="Head circumference, pixels.")
     bpd_px: float = Field(description="Biparietal diameter, pixels.")
@@ -85,9 +91,68 @@ class Measurements(_Model):
     hc_mm: float | None = Field(description="Head circumference, mm.")
     bpd_mm: float | None = Field(description="Biparietal diameter, mm.")
     ofd_mm: float | None = Field(description="Occipitofrontal diameter, mm.")
+    hc_px_sd: float | None = _later("1 sigma of the circumference, pixels.")
+    bpd_px_sd: float | None = _later("1 sigma of the BPD, pixels.")
+    ofd_px_sd: float | None = _later("1 sigma of the OFD, pixels.")
+    hc_mm_sd: float | None = _later("1 sigma of the circumference, mm.")
+    bpd_mm_sd: float | None = _later("1 sigma of the BPD, mm.")
+    ofd_mm_sd: float | None = _later("1 sigma of the OFD, mm.")
+    cephalic_index_sd: float | None = _later("1 sigma of the cephalic index.")
+    ventricle_width_px: float | None = _later("Lateral ventricle at its atrium, pixels.")
+    ventricle_width_px_sd: float | None = _later("1 sigma of it, pixels.")
+    ventricle_width_mm: float | None = _later("Lateral ventricle at its atrium, mm.")
+    ventricle_width_mm_sd: float | None = _later("1 sigma of it, mm.")
+    midline_shift_px: float | None = _later("Midline from the middle of the head, pixels.")
+    midline_shift_px_sd: float | None = _later("1 sigma of it, pixels.")
+    midline_shift_mm: float | None = _later("Midline from the middle of the head, mm.")
+    midline_shift_mm_sd: float | None = _later("1 sigma of it, mm.")
+    outline_offset_px: float | None = _later("By how much the outline was drawn in first, pixels.")
     mm_per_pixel: float | None = Field(description="Scale, mm per pixel.")
+    mm_per_pixel_relative_sd: float | None = _later("1 sigma of the scale as a share of it.")
     scale_source: str | None = Field(description="Where the scale comes from.")
     formula: str = Field(description="How the circumference was reckoned.")
+
+
+class GestationalAge(_Model):
+    """A gestational age."""
+
+    days: float = Field(description="Days.")
+    text: str = Field(description="The same to the nearest day, as 20w3d.")
+    source: Literal["examination", "hc"] = Field(description="Given, or reckoned from the circumference.")
+    sd_days: float | None = Field(description="1 sigma from the circumference's uncertainty alone, days.")
+    low_days: float | None = Field(description="Age at which this head would lie 2 SD above the mean, days.")
+    high_days: float | None = Field(description="Age at which it would lie 2 SD below it, days.")
+    formula: str | None = Field(description="How it was reckoned; null where given.")
+    reference: str | None = Field(description="Publication of the formula.")
+
+
+class Growth(_Model):
+    """Where a length lies among healthy pregnancies of the given age."""
+
+    z_score: float | None = Field(description="SD above the mean; null outside the standard's weeks.")
+    z_score_sd: float | None = Field(description="1 sigma of it from the length's uncertainty.")
+    centile: float | None = Field(description="Percent of healthy fetuses below; null as above.")
+    formula: str = Field(description="How they were reckoned.")
+    reference: str = Field(description="The standard, with its publication.")
+    first_week: int = Field(description="First week that it covers.")
+    last_week: int = Field(description="Last week that it covers.")
+
+
+class Remark(_Model):
+    """A length beyond one of the site's limits."""
+
+    code: str = Field(description="What is remarked, see /api/reasons.")
+    value: float = Field(description="What was measured, in the unit.")
+    limit: float = Field(description="The limit, in the unit.")
+    unit: str = Field(description="mm, centile or SD.")
+
+
+class SchemeUsed(_Model):
+    """Which limits the lengths were judged by."""
+
+    name: str = Field(description="The site's name for them.")
+    version: str = Field(description="Edition.")
+    sha256: str = Field(description="SHA-256 of name, version and limits, hexadecimal.")
 
 
 class Heat(_Model):
@@ -106,6 +171,52 @@ class ModelUsed(_Model):
     sha256: str = Field(description="SHA-256 of the weights, hexadecimal.")
 
 
+class LoopFrame(_Model):
+    """What the first look at one frame of a loop said."""
+
+    index: int = Field(description="Place in the loop, from 0.")
+    stands_for: int = Field(description="Sampled frames in a row that show the same.")
+    plane: str = Field(description="Most probable plane.")
+    probability: float = Field(description="Of that plane.")
+    head_confidence: float | None = Field(description="Of the head's outline, null without a head.")
+    hc_mm: float | None = Field(description="Head circumference, mm; null without head or scale.")
+
+
+class LoopAgreement(_Model):
+    """How far the frames say the same."""
+
+    plane: float = Field(description="Share of the sampled frames that name the loop's plane.")
+    finding: float | None = Field(description="Share of the classified frames that name its finding.")
+
+
+class Spread(_Model):
+    """A length over several frames."""
+
+    median: float = Field(description="Median, in the length's unit.")
+    spread: float = Field(description="1.4826 times the median distance from the median.")
+
+
+class LoopMeasurements(_Model):
+    """Lengths over the frames whose head is clear and whole."""
+
+    frame_count: int = Field(description="How many frames that are.")
+    lengths: dict[str, Spread] = Field(description="By name, as in the measurements.")
+
+
+class Loop(_Model):
+    """How a moving image was read; outline, crop, heat map and measurements are the best frame's."""
+
+    frame_count: int = Field(description="Frames in the loop.")
+    frame_rate_hz: float | None = Field(description="Frames a second, where known.")
+    sampled: list[int] = Field(description="Places of the frames that were looked at, from 0.")
+    best_frame: int = Field(description="Place of the frame that is shown, from 0.")
+    best_reason: list[str] = Field(description="Codes of what speaks for it, see /api/reasons.")
+    per_frame: list[LoopFrame] = Field(description="The frames that were looked at.")
+    agreement: LoopAgreement = Field(description="How far they say the same.")
+    finding_frames: list[int] = Field(description="Places of the frames that were classified.")
+    measurements: LoopMeasurements | None = Field(description="Lengths over the frames.")
+
+
 class Reading(_Model):
     """What inference says about one still. Research use, not for diagnosis."""
 
@@ -120,9 +231,16 @@ class Reading(_Model):
     head: Head | None = Field(description="The head, null where none was found.")
     crop: Crop | None = Field(description="The square that was classified.")
     measurements: Measurements | None = Field(description="Lengths, null without a head.")
+    lengths_judged: bool = Field(default=False, description="Whether the lengths are relied on.")
+    gestational_age: GestationalAge | None = Field(default=None, description="Given, else by HC.")
+    gestational_age_by_hc: GestationalAge | None = Field(default=None, description="Reckoned from HC.")
+    growth: dict[str, Growth] = Field(default_factory=dict, description="By length; empty without an age.")
+    remarks: list[Remark] = Field(default_factory=list, description="Lengths beyond a limit.")
+    threshold_scheme: SchemeUsed | None = Field(default=None, description="The limits used.")
     heat: Heat | None = Field(description="Place and degree of the evidence.")
     models: dict[str, ModelUsed] = Field(description="Models that took part, by name.")
     timings_ms: dict[str, float] = Field(description="Milliseconds by part of step 11; parts may overlap.")
+    loop: Loop | None = Field(default=None, description="How a loop was read, null for a still.")
     notice: str = Field(description="The standing mark.")
 
 
@@ -211,6 +329,8 @@ class Reasons(_Model):
     edge: dict[str, EdgeReasonText] = Field(description="Refused, held, missing.")
     wire: dict[str, WireReasonText] = Field(description="Calls between agent and cloud.")
     abstain: dict[str, Sentence] = Field(description="Why a reading gives nothing to rely on.")
+    best_frame: dict[str, Sentence] = Field(description="What speaks for the frame that stands for a loop.")
+    remark: dict[str, Sentence] = Field(description="Lengths beyond a limit; {limit} is the limit's place.")
 
 
 class ModelFacts(_Model):

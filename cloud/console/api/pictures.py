@@ -18,11 +18,15 @@ from cloud.errors import BlobMissing
 from cloud.infer.decode import decode
 from cloud.infer.errors import ImageUnreadable, PictureUnavailable
 from cloud.infer.pictures import small_png
-from cloud.infer.render import crop_png, fused_png, overlay_png
+from cloud.infer.render import crop_png, fused_png, overlay_png, shown_frame
+from cloud.infer.source import Image
 from cloud.publish.worklist import ImageSource, read_image
 from cloud.store.parts import read_range
+from cloud.store.range_file import range_opener
 
 PNG: Final = "image/png"
+HELD_MAX_BYTES: Final = 32 * 1024 * 1024
+"""Of a larger object only the frame that is shown is fetched."""
 # Pictures are of a person's examination: kept only by the asking browser, and asked for again each time.
 CACHE_CONTROL: Final = "private, no-cache"
 
@@ -82,9 +86,11 @@ def router() -> APIRouter:
 
 
 def entity_tag(source: ImageSource, picture: Picture) -> str:
-    """Changes when the picture may: it covers the image's digest and, for results, the whole reading."""
+    """Changes when the picture may: it covers the image's digest, the frame that stands for a loop and, for
+    results, the whole reading."""
     if picture is Picture.STILL:
-        return f'"{source.sha256.hex()}-still"'
+        frame = shown_frame(source.reading)
+        return f'"{source.sha256.hex()}-still{frame or ""}"'
     result = json.dumps([source.reading, source.pictures], sort_keys=True).encode()
     return f'"{hashlib.sha256(source.sha256 + result).hexdigest()}-{picture}"'
 
@@ -98,11 +104,13 @@ def _matches(if_none_match: str | None, tag: str) -> bool:
 async def _content(services: ConsoleServices, source: ImageSource, picture: Picture) -> bytes:
     if picture in _STORED:
         return await _stored(services, source, picture)
-    image = await read_range(
-        services.store, source.shard_digests, source.shard_size_bytes, source.start_bytes, source.size_bytes
-    )
+    place = (source.shard_digests, source.shard_size_bytes, source.start_bytes, source.size_bytes)
+    if picture is Picture.STILL and source.media_type == PNG:
+        return await read_range(services.store, *place)
+    held = source.media_type == PNG or source.size_bytes <= HELD_MAX_BYTES
+    image = await read_range(services.store, *place) if held else range_opener(services.store, *place)
     if picture is Picture.STILL:
-        return image if source.media_type == PNG else await asyncio.to_thread(_still_png, image, source)
+        return await asyncio.to_thread(_still_png, image, source)
     heat = await _stored(services, source, Picture.HEATMAP) if picture is Picture.FUSED else b""
     return await asyncio.to_thread(_drawn, image, source, picture, heat)
 
@@ -114,11 +122,11 @@ async def _stored(services: ConsoleServices, source: ImageSource, picture: Pictu
     return await services.store.get(bytes.fromhex(digest))
 
 
-def _still_png(image: bytes, source: ImageSource) -> bytes:
-    return small_png(decode(image, source.media_type).pixels)
+def _still_png(image: Image, source: ImageSource) -> bytes:
+    return small_png(decode(image, source.media_type, shown_frame(source.reading)).pixels)
 
 
-def _drawn(image: bytes, source: ImageSource, picture: Picture, heat: bytes) -> bytes:
+def _drawn(image: Image, source: ImageSource, picture: Picture, heat: bytes) -> bytes:
     if source.reading is None:
         raise PictureUnavailable("the image has no reading")
     if picture is Picture.OVERLAY:

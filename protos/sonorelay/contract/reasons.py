@@ -29,6 +29,12 @@ class WireReason(StrEnum):
     AGENT_TOO_OLD = "AGENT_TOO_OLD"
     LEDGER_INDEX_UNKNOWN = "LEDGER_INDEX_UNKNOWN"
     CURSOR_INVALID = "CURSOR_INVALID"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    MODEL_UNKNOWN = "MODEL_UNKNOWN"
+    MODEL_REFUSED = "MODEL_REFUSED"
+    MODEL_VERSION_EXISTS = "MODEL_VERSION_EXISTS"
+    MODEL_STATE_CHANGED = "MODEL_STATE_CHANGED"
+    MODELS_ELSEWHERE = "MODELS_ELSEWHERE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,34 @@ WIRE_RULES: Final[dict[WireReason, WireRule]] = {
     ),
     WireReason.CURSOR_INVALID: WireRule(
         code="INVALID_ARGUMENT", action="refuse", hint="The cursor lies beyond the newest event."
+    ),
+    WireReason.NOT_PERMITTED: WireRule(
+        code="PERMISSION_DENIED",
+        action="stop",
+        hint="This certificate has not the role that the call needs; ask IT.",
+    ),
+    WireReason.MODEL_UNKNOWN: WireRule(
+        code="NOT_FOUND", action="refuse", hint="The site has no such model, or no such version of it."
+    ),
+    WireReason.MODEL_REFUSED: WireRule(
+        code="INVALID_ARGUMENT",
+        action="refuse",
+        hint="The version breaks a rule, which the message names; correct it and push again.",
+    ),
+    WireReason.MODEL_VERSION_EXISTS: WireRule(
+        code="ALREADY_EXISTS",
+        action="refuse",
+        hint="The site has other files of this version; a version is never overwritten: take a higher number.",
+    ),
+    WireReason.MODEL_STATE_CHANGED: WireRule(
+        code="ABORTED",
+        action="refuse",
+        hint="The versions in use are not those that the call expects; look again, then decide.",
+    ),
+    WireReason.MODELS_ELSEWHERE: WireRule(
+        code="FAILED_PRECONDITION",
+        action="stop",
+        hint="This server keeps no models: it reads no images, or its engine has a repository of its own.",
     ),
 }
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from cloud.console.api.app import openapi_document
+from cloud.console.api.models import Reading
 from cloud.console.api.schema import OPENAPI_FILE, openapi_text
+from cloud.infer.assess import Context
 from cloud.infer.reasons import AbstainReason
 from cloud.items import CaptureState
 from edge_agent.simulator.write import encode
@@ -18,7 +20,7 @@ from sonorelay.contract.notes import Proof, Verifier
 from sonorelay.contract.reasons import EdgeReason, WireReason
 from tests.cloud.console.conftest import Get
 from tests.cloud.console.running import RunningConsole
-from tests.cloud.console.world import Verdict, brain_shot, png_of
+from tests.cloud.console.world import Verdict, brain_shot, made_reading, png_of
 
 NOTICE = "research use, not for diagnosis"
 
@@ -102,6 +104,48 @@ def test_a_result_carries_the_reading_whole(console: RunningConsole, get: Get) -
     assert reading["heat"]["label"] == "ventriculomegaly"
     assert all(len(model["sha256"]) == 64 for model in reading["models"].values())
     assert item["trace_id"] == capture_id.replace("-", "")
+
+
+@pytest.mark.req("BEY-07")
+@pytest.mark.req("BEY-10")
+def test_what_the_lengths_say_reaches_the_page(console: RunningConsole, get: Get) -> None:
+    """Uncertainties, ages with their formula, growth, remarks with their sentences, and the scheme of limits."""
+    verdict = Verdict(ventricle_mm=12.4, context=Context(gestational_age_days=168))
+    capture_id = console.do(console.world.result(8, verdict))
+    (image,) = get(f"/api/captures/{capture_id}").json["images"]
+    reading = image["reading"]
+    measured = reading["measurements"]
+    assert measured["hc_mm"] > measured["hc_mm_sd"] > 0
+    assert (measured["ventricle_width_mm"], measured["midline_shift_mm"]) == (12.4, None)
+    assert reading["lengths_judged"]
+    assert (reading["gestational_age"]["text"], reading["gestational_age"]["source"]) == (
+        "24w0d",
+        "examination",
+    )
+    assert "HC" in reading["gestational_age_by_hc"]["formula"]
+    assert set(reading["growth"]) == {"hc", "bpd", "ofd", "ventricle_width"}
+    assert "VENTRICLE_MODERATE" in {remark["code"] for remark in reading["remarks"]}
+    sentences = get("/api/reasons").json["remark"]
+    assert all("{limit}" in sentences[remark["code"]]["zh"] for remark in reading["remarks"])
+    assert reading["threshold_scheme"]["sha256"] == verdict.context.thresholds.sha256
+
+
+def test_a_reading_of_an_earlier_version_is_still_shown() -> None:
+    """What it does not have is null or empty; nothing is said about its lengths."""
+    made, _ = made_reading(brain_shot(5), Verdict())
+    old = made.to_json()
+    for key in ("lengths_judged", "gestational_age", "gestational_age_by_hc", "growth", "remarks", "loop"):
+        del old[key]
+    del old["threshold_scheme"]
+    old["measurements"] = {
+        key: value
+        for key, value in old["measurements"].items()
+        if not key.endswith("_sd") and not key.startswith(("ventricle", "midline", "outline"))
+    }
+    shown = Reading.model_validate(old)
+    assert shown.measurements is not None
+    assert (shown.measurements.hc_mm_sd, shown.threshold_scheme, shown.growth) == (None, None, {})
+    assert not shown.lengths_judged
 
 
 def test_the_still_is_the_stored_png(console: RunningConsole, get: Get) -> None:

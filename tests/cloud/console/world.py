@@ -24,8 +24,9 @@ from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import capture, device, image, part, result
 from cloud.infer import DescribingEngine
 from cloud.infer.annotate import Ellipse, annotate, fill
+from cloud.infer.assess import Context
 from cloud.infer.heatmap import heat_map, palette
-from cloud.infer.measure import Scale, measure
+from cloud.infer.measure import Length, Scale, measure
 from cloud.infer.pictures import indexed_png, mask_png, small_png
 from cloud.infer.preprocess import crop_box
 from cloud.infer.reading import HeadReading, ModelUsed, Reading
@@ -70,6 +71,10 @@ class Verdict:
     """Why it abstains."""
     scaled: bool = True
     """Whether the scale is known."""
+    ventricle_mm: float | None = None
+    """Width of the lateral ventricle, where it was measured."""
+    context: Context = field(default_factory=Context)
+    """Gestational age by the examination, and limits."""
 
 
 def brain_shot(seed: int) -> Shot:
@@ -105,8 +110,12 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         outline = np.asarray(contours[0][:, 0, :], np.float32)
         head = HeadReading(annotation=annotate(ellipse, outline, (height_px, width_px)), confidence=0.981)
+        ventricle_px = None if verdict.ventricle_mm is None else verdict.ventricle_mm / truth.mm_per_pixel
         measured = measure(
-            ellipse, Scale(mm_per_pixel=truth.mm_per_pixel, source="given") if verdict.scaled else None
+            ellipse,
+            Scale(mm_per_pixel=truth.mm_per_pixel, source="given") if verdict.scaled else None,
+            outline_sd_px=1.6,
+            ventricle_width=None if ventricle_px is None else Length(px=ventricle_px, sd_px=2.0),
         )
         pictures["mask.png"] = mask_png(mask)
         if verdict.finding is not None:
@@ -133,6 +142,7 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
         heat=heat,
         models=MODELS,
         timings_ms={"decode": 4.2, "segment": 38.0, "classify": 44.0},
+        context=verdict.context,
     )
     return reading, pictures
 

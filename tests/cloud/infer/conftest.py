@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cloud.infer.engines.onnx import OnnxEngine
 from cloud.infer.pipeline import Reader
+from cloud.infer.preprocess import SEGMENT_SIZE_HW
 
 PLANES = ("abdomen", "brain", "femur", "thorax")
 FINDINGS = ("normal", "ventriculomegaly", "other")
@@ -64,11 +65,11 @@ def write_segmenter(repository: Path, gain: float, half: float) -> None:
             helper.make_node("Mul", ["signed", "gain"], ["steep"]),
             helper.make_node("Sigmoid", ["steep"], ["probability"]),
         ],
-        inputs=[_value("image", "N", 1, 256, 256)],
-        outputs=[_value("probability", "N", 1, 256, 256)],
+        inputs=[_value("image", "N", 1, *SEGMENT_SIZE_HW)],
+        outputs=[_value("probability", "N", 1, *SEGMENT_SIZE_HW)],
         initializer=[_constant("half", np.array(half)), _constant("gain", np.array(gain))],
     )
-    shape = (1, 256, 256)
+    shape = (1, *SEGMENT_SIZE_HW)
     (folder / "config.pbtxt").write_text(
         config_text("fetal_head_seg", {"image": shape}, {"probability": shape})
     )
@@ -175,6 +176,13 @@ def answers() -> type[Answers]:
     return Answers
 
 
+def speckled(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture with grain in what was drawn with gray 220: a flat area is no tissue."""
+    drawn = pixels == 220
+    pixels[drawn] = np.random.default_rng(8).integers(216, 225, int(drawn.sum()))
+    return pixels
+
+
 @pytest.fixture
 def still() -> Callable[..., NDArray[np.uint8]]:
     """Draws a gray still with bright filled ellipses (cx, cy, a, b, degrees) on a dim speckled ground."""
@@ -185,7 +193,7 @@ def still() -> Callable[..., NDArray[np.uint8]]:
         pixels = np.random.default_rng(7).integers(20, 60, size_hw).astype(np.uint8)
         for cx, cy, a, b, angle_deg in ellipses:
             cv2.ellipse(pixels, ((cx, cy), (2 * a, 2 * b), angle_deg), 220, -1)
-        return pixels
+        return speckled(pixels)
 
     return draw
 

@@ -231,9 +231,11 @@ def test_what_a_reading_lacks_is_null() -> None:
         heat=None,
     ).to_json()
     absent = {key for key, value in form.items() if value is None}
-    assert absent == {"finding", "finding_probabilities", "head", "crop", "measurements", "heat"}
+    assert absent == {
+        *("finding", "finding_probabilities", "head", "crop", "measurements", "heat", "loop"),
+        *("gestational_age", "gestational_age_by_hc", "subplane", "ventricles"),
+    }
     assert (form["abstained"], form["abstain_reasons"]) == (True, ["NO_HEAD"])
     unscaled = reading(measurements=measure(ELLIPSE, None)).to_json()["measurements"]
-    assert {key for key, value in unscaled.items() if value is None} == {
-        *("hc_mm", "bpd_mm", "ofd_mm", "mm_per_pixel", "scale_source")
-    }
+    known = {"hc_px", "bpd_px", "ofd_px", "cephalic_index", "outline_offset_px", "formula"}
+    assert {key for key, value in unscaled.items() if value is not None} == known

@@ -67,7 +67,7 @@ async def test_a_head_is_read_in_full(
     # The drawn head is the bright region, and the tiny map is bright where the still is.
     assert (form["heat"]["label"], form["heat"]["peak"]) == (
         "ventriculomegaly",
-        pytest.approx(1.75, abs=0.01),
+        pytest.approx(1.75, abs=0.03),
     )
     assert form["heat"]["centre_px"] == [pytest.approx(400, abs=5), pytest.approx(260, abs=5)]
     assert 0.3 < form["heat"]["share"] < 0.7

@@ -16,6 +16,7 @@ from cloud.infer import DescribingEngine, ModelInfo
 from cloud.infer.engines.onnx import OnnxEngine
 from cloud.infer.errors import InputInvalid, ModelInvalid, ModelUnknown
 from cloud.infer.pipeline import Reader, ReadResult
+from cloud.infer.preprocess import SEGMENT_SIZE_HW
 
 SHIPPED = Path(__file__).parents[3] / "model_repository"
 HEAD = (400.0, 260.0, 220.0, 170.0, 30.0)
@@ -58,7 +59,7 @@ def without_times(read: ReadResult) -> tuple[str, Mapping[str, bytes]]:
 @pytest.mark.parametrize(
     ("model", "name", "hw"),
     [
-        ("fetal_head_seg", "image", (256, 256)),
+        ("fetal_head_seg", "image", SEGMENT_SIZE_HW),
         ("fetal_plane_cls", "image", (128, 192)),
         ("fetal_brain_cls", "crop", (224, 224)),
     ],

@@ -69,6 +69,16 @@ async def test_several_parts_have_a_receipt_each(agent: Any, make_sub_file: Any,
     assert agent.check_receipts(made, committed) == [0, 1]
 
 
+@pytest.mark.req("TX-04")
+async def test_an_unsorted_part_is_taken_as_any_other(running: Any, agent: Any) -> None:
+    """A part without a sure type is stored, has a receipt, and waits to be read."""
+    made = agent.capture(os.urandom(1000), image_type="unsorted")
+    assert agent.check_receipts(made, await agent.deliver(made)) == [0]
+    shown = item(running, made.capture_id)
+    assert shown.state is CaptureState.ANALYSING
+    assert ["unsorted"] == [image.image_type for image in shown.images]
+
+
 async def test_upload_without_first_word_gets_its_slot(running: Any, agent: Any) -> None:
     """A pre-notification may come after the upload: it fills in what it knows, never sets the state back."""
     made = agent.capture(os.urandom(1000))

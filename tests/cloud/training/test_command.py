@@ -58,7 +58,7 @@ def test_one_command_goes_from_images_to_a_published_model(samples: Path, tmp_pa
     out = tmp_path / "models"
     command = ["segmentation", "--data", str(samples), "--out", str(out), "--work", str(tmp_path / "work")]
     assert main([*command, "--epochs", "2", "--quiet"]) == 0
-    card = tomllib.loads((out / "fetal_head_seg" / "card.toml").read_text(encoding="utf-8"))
+    card = tomllib.loads((out / "fetal_head_seg" / "1" / "card.toml").read_text(encoding="utf-8"))
     assert card["epochs"] == 2
     assert card["architecture"]["initial_weights"] == "random, seed 0"
     assert {"hc18"} == {row["name"] for row in card["data"]}

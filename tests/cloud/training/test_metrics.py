@@ -7,14 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from cloud.infer.annotate import Ellipse, fill
 from cloud.training.metrics import (
-    HeadFit,
     area_under_curve,
     bootstrap,
     calibration_error,
     dice,
     fit_head,
     hausdorff_px,
+    perimeter_px,
     softmax,
     temperature,
 )
@@ -39,19 +40,19 @@ def test_hausdorff_of_a_shift() -> None:
 
 def test_an_ellipse_is_found_again() -> None:
     """The fit of a drawn ellipse has its centre, axes and circumference."""
-    truth = HeadFit(centre_px=(150.0, 100.0), axes_px=(90.0, 140.0), angle_deg=30.0)
-    fit = fit_head(truth.mask((220, 300)).astype(np.float32))
+    truth = Ellipse(cx=150.0, cy=100.0, a=70.0, b=45.0, angle_deg=120.0)
+    fit = fit_head((fill(truth, (220, 300)) > 0).astype(np.float32))
     assert fit is not None
-    assert fit.centre_px == pytest.approx(truth.centre_px, abs=0.5)
-    assert fit.axes_px == pytest.approx(truth.axes_px, abs=1.5)
-    assert fit.circumference_px == pytest.approx(truth.circumference_px, rel=0.01)
+    assert (fit.cx, fit.cy) == pytest.approx((truth.cx, truth.cy), abs=0.5)
+    assert (fit.a, fit.b) == pytest.approx((truth.a, truth.b), abs=0.75)
+    assert perimeter_px(fit) == pytest.approx(perimeter_px(truth), rel=0.01)
     assert fit_head(np.zeros((20, 20), np.float32)) is None
 
 
 def test_a_circle_has_the_circumference_of_a_circle() -> None:
     """Ramanujan's formula is exact for circles."""
-    circle = HeadFit(centre_px=(0.0, 0.0), axes_px=(10.0, 10.0), angle_deg=0.0)
-    assert circle.circumference_px == pytest.approx(10 * math.pi)
+    circle = Ellipse(cx=0.0, cy=0.0, a=5.0, b=5.0, angle_deg=0.0)
+    assert perimeter_px(circle) == pytest.approx(10 * math.pi)
 
 
 def test_area_under_the_curve() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cloud.infer.preprocess import (
+    SEGMENT_SIZE_HW,
     CropBox,
     as_gray,
     brain_input,
@@ -118,7 +119,7 @@ def test_the_inputs_have_the_models_shapes() -> None:
     """Each model's input is float32 in 0..1 of its own shape."""
     gray = np.random.default_rng(1).integers(0, 256, (540, 800), dtype=np.uint8)
     inputs = (plane_input(gray), segment_input(gray)[0], brain_input(enhance(gray)))
-    assert [(1, 128, 192), (1, 256, 256), (1, 224, 224)] == [value.shape for value in inputs]
+    assert [(1, 128, 192), (1, *SEGMENT_SIZE_HW), (1, 224, 224)] == [value.shape for value in inputs]
     for value in inputs:
         assert value.dtype == np.float32
         assert 0 <= value.min() <= value.max() <= 1

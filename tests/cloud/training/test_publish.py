@@ -16,9 +16,11 @@ from google.protobuf import text_format
 from torch import Tensor, nn
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cloud.training.configs import gpu_config, model_config, to_text
 from cloud.training.networks import ResidualClassifier, SegmentationUNet
 from cloud.training.publish import ExportWrong, Port, Product, VersionExists, config_text, publish
 from cloud.training.segmentation import HeadModel
+from cloud.training.variants import HALF
 
 
 def _classifier() -> Product:
@@ -85,7 +87,7 @@ def test_the_configuration_is_full_and_parses_strictly() -> None:
 def test_the_card_names_the_weights(tmp_path: Path) -> None:
     """The card's digest and size are the file's, its sample is the graph's, its labels the labels file's."""
     path = publish(_segmenter(), tmp_path, 3, {"task": "a test"})
-    card = tomllib.loads((tmp_path / "tiny_seg" / "card.toml").read_text())
+    card = tomllib.loads((tmp_path / "tiny_seg" / "3" / "card.toml").read_text())
     assert hashlib.sha256(path.read_bytes()).hexdigest() == card["sha256"]
     assert path.stat().st_size == card["size_bytes"]
     assert ("tiny_seg", "3", "a test") == (card["name"], card["version"], card["task"])
@@ -95,6 +97,21 @@ def test_the_card_names_the_weights(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (output,) = session.run(None, {"image": ramp})
     assert card["sample"]["probability"]["mean"] == pytest.approx(float(output.mean()), abs=2e-5)
+
+
+def test_the_half_precision_form_and_the_gpu_configuration_come_along(tmp_path: Path) -> None:
+    """Beside the weights lies their half-precision form, named in the card; `configs/gpu.pbtxt` serves it."""
+    path = publish(_classifier(), tmp_path, 1, {})
+    card = tomllib.loads((path.parent / "card.toml").read_text())
+    variant = card["variants"]["fp16"]
+    data = (path.parent / variant["file"]).read_bytes()
+    assert (hashlib.sha256(data).hexdigest(), len(data)) == (variant["sha256"], variant["size_bytes"])
+    assert {"logits", "map"} == set(variant["largest_difference"])
+    text = (tmp_path / "tiny_cls" / "configs" / "gpu.pbtxt").read_text()
+    assert (
+        to_text(gpu_config(model_config("tiny_cls", [_classifier().input], _classifier().outputs), HALF))
+        == text
+    )
 
 
 def test_a_version_is_never_overwritten(tmp_path: Path) -> None:

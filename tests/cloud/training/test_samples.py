@@ -30,13 +30,21 @@ def test_only_rows_of_the_split_are_read(tmp_path: Path) -> None:
         writer.writerows([["planes", "images/a.png", "p1", "train"], ["planes", "images/b.png", "p2", "dev"]])
     with (tmp_path / "planes" / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["file", "plane"])
-        writer.writerows([["images/a.png", "Fetal femur"], ["images/b.png", "Fetal brain"]])
+        writer.writerow(["file", "plane", "brain_plane", "us_machine"])
+        writer.writerows(
+            [
+                ["images/a.png", "Fetal femur", "Not A Brain", "Aloka"],
+                ["images/b.png", "Fetal brain", "Trans-cerebellum", "Other"],
+            ]
+        )
     for name in ("a", "b"):
         cv2.imwrite(str(folder / f"{name}.png"), _speckled((60, 60)))
     frames = list(plane_frames(tmp_path, "train"))
     assert [("a.png", "p1", "femur", (40, 60))] == [(f.name, f.group, f.plane, f.gray.shape) for f in frames]
     assert {"images/b.png": "p2"} == split_rows(tmp_path, "planes", "dev")
+    (brain_frame,) = plane_frames(tmp_path, "dev")
+    assert (frames[0].sub_plane, frames[0].machine) == (None, "Aloka")
+    assert (brain_frame.sub_plane, brain_frame.machine) == ("trans-cerebellar", "Other")
     (folder / "a.png").unlink()
     with pytest.raises(DataMissing, match=r"a\.png"):
         list(plane_frames(tmp_path, "train"))

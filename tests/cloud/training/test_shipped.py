@@ -16,22 +16,29 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 REPOSITORY = Path(__file__).resolve().parents[3] / "model_repository"
 PORTS = {
-    "fetal_head_seg": (("image", [1, 256, 256]), {"probability": [1, 256, 256]}, ["head"]),
+    "fetal_head_seg": (("image", [1, 192, 288]), {"probability": [1, 192, 288]}, ["head"]),
+    "fetal_head_outline": (("band", [1, 48, 192]), {"radius": [96], "spread": [96]}, ["head"]),
     "fetal_plane_cls": (
         ("image", [1, 128, 192]),
         {"logits": [4], "map": [4, 8, 12]},
         ["abdomen", "brain", "femur", "thorax"],
     ),
+    "fetal_ventricle_seg": (
+        ("crop", [1, 224, 224]),
+        {"probability": [2, 112, 112]},
+        ["ventricle", "midline"],
+    ),
     "fetal_brain_cls": (
         ("crop", [1, 224, 224]),
-        {"logits": [3], "map": [3, 14, 14]},
+        {"logits": [3], "map": [3, 14, 14], "novelty": [1]},
         ["normal", "ventriculomegaly", "other"],
     ),
 }
 
 
 def _card(name: str) -> dict[str, Any]:
-    return tomllib.loads((REPOSITORY / name / "card.toml").read_text(encoding="utf-8"))
+    (file,) = (REPOSITORY / name).rglob("card.toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", PORTS)
@@ -88,7 +95,10 @@ def test_the_card_tells_what_a_card_must(name: str) -> None:
     assert card["known_failures"]
     assert card["baseline"]
     assert card["calibration"]["temperature"] > 0
-    assert 0 < card["abstain"]["min_probability"] < 1
+    if name.endswith("_cls"):
+        assert 0 < card["abstain"]["min_probability"] < 1
+    if "novelty" in PORTS[name][1]:
+        assert card["novelty"]["max"] > 0
 
 
 @pytest.mark.req("READ-10")

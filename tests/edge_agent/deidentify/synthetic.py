@@ -136,12 +136,13 @@ def ferns(path: Path) -> Path:
     """A tiny fern file with random rows."""
     rng = np.random.default_rng(0)
     count, questions, types = 5, 3, ("brain", "abdomen", "femur", "thorax", "other")
-    blocks = np.ones((count, questions, 2, 4), np.uint8)
-    blocks[..., :2] = rng.integers(0, 60, (count, questions, 2, 2))
+    blocks = np.ones((count, questions, 2, 5), np.uint8)
+    blocks[..., :3] = rng.integers(0, (6, 60, 60), (count, questions, 2, 3))
     rows = np.log(rng.dirichlet(np.ones(len(types)), (count, 2**questions))).astype(np.float32)
     np.savez_compressed(
-        path, format=np.int64(1), types=np.array(types), blocks=blocks,
+        path, format=np.int64(2), types=np.array(types), blocks=blocks,
         thresholds=np.zeros((count, questions), np.float32), log_posteriors=rows, temperature=np.float64(1.0),
+        min_probability=np.float64(0.5),
     )  # fmt: skip
     return path
 

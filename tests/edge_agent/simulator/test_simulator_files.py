@@ -319,3 +319,24 @@ def test_dicom_conforms(tmp_path: Path, program: Callable[[str, str], str]) -> N
         kinds.update(line for line in done.stderr.splitlines() if line.startswith("US"))
         assert not [line for line in done.stderr.splitlines() if line.startswith("Error")]
     assert kinds == {"USImage", "USMultiFrameImage"}
+
+
+@pytest.mark.req("READ-11")
+def test_only_cines_whose_probe_slides_away(tmp_path: Path) -> None:
+    """With `--cine` every file is a DICOM loop that begins on its plane and at whose end the head is gone."""
+    truth = tmp_path / "truth.json"
+    assert 0 == main(
+        ["--out", str(tmp_path / "a"), "--count", "1", "--seed", "3", "--cine", "--truth", str(truth)]
+    )
+    (one,) = json.loads(truth.read_text())
+    assert ("dicom", True) == (one["format"], one["frame_count"] >= 10)
+    frames = pydicom.dcmread(tmp_path / "a" / one["name"]).pixel_array
+    assert one["frame_count"] == len(frames)
+    ellipse = one["truth"]["ellipse"]
+    outline = np.zeros(frames.shape[1:], np.uint8)
+    box = ((ellipse["cx"], ellipse["cy"]), (2 * ellipse["a"], 2 * ellipse["b"]), ellipse["angle_deg"])
+    cv2.ellipse(outline, box, 255, 9)
+    on_skull = [float(frame[outline > 0].mean()) for frame in frames]
+    held = round(0.75 * len(frames))
+    assert min(on_skull[:held]) > 0.8 * on_skull[0]
+    assert on_skull[-1] < 0.8 * on_skull[0]

@@ -10,6 +10,10 @@ export function bytes(count: number): string {
   return count >= 1e3 ? `${(count / 1e3).toFixed(0)} kB` : `${count} B`;
 }
 
+/** A figure with one sigma behind it, where that is known. */
+export const withSd = (value: number, sd: number | null | undefined, digits = 1): string =>
+  sd === null || sd === undefined ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${sd.toFixed(digits)}`;
+
 export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)}%`;
 
 const AGE_UNITS = [

@@ -16,7 +16,8 @@ export async function loadReasons(): Promise<void> {
   }
 }
 
-/** The sentence for an edge or abstention code; undefined while it is not known. */
+/** The sentence for an edge, abstention, best-frame or remark code; undefined while it is not known. */
 export function sentenceOf(code: string): Sentence | undefined {
-  return reasons.value?.edge[code]?.text ?? reasons.value?.abstain[code];
+  const known = reasons.value;
+  return known?.edge[code]?.text ?? known?.abstain[code] ?? known?.best_frame[code] ?? known?.remark[code];
 }

@@ -15,8 +15,11 @@ export type Picture = Schemas['Picture'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 
-export const pictureUrl = (image: WorkImage, picture: Picture): string =>
-  `/api/images/${image.image_id}/${picture}.png`;
+/** Once a loop is read its pictures show another frame: its place in the address makes the browser ask anew. */
+export const pictureUrl = (image: WorkImage, picture: Picture): string => {
+  const frame = image.reading?.loop?.best_frame;
+  return `/api/images/${image.image_id}/${picture}.png${frame ? `?frame=${frame}` : ''}`;
+};
 
 export const partReceiptUrl = (item: WorkItem, image: WorkImage): string =>
   `/api/captures/${item.capture_id}/receipts/${image.part_index}.txt`;

@@ -253,6 +253,94 @@ export interface components {
              */
             angle_deg: number;
         };
+        /**
+         * GestationalAge
+         * @description A gestational age.
+         */
+        GestationalAge: {
+            /**
+             * Days
+             * @description Days.
+             */
+            days: number;
+            /**
+             * Text
+             * @description The same to the nearest day, as 20w3d.
+             */
+            text: string;
+            /**
+             * Source
+             * @description Given, or reckoned from the circumference.
+             * @enum {string}
+             */
+            source: "examination" | "hc";
+            /**
+             * Sd Days
+             * @description 1 sigma from the circumference's uncertainty alone, days.
+             */
+            sd_days: number | null;
+            /**
+             * Low Days
+             * @description Age at which this head would lie 2 SD above the mean, days.
+             */
+            low_days: number | null;
+            /**
+             * High Days
+             * @description Age at which it would lie 2 SD below it, days.
+             */
+            high_days: number | null;
+            /**
+             * Formula
+             * @description How it was reckoned; null where given.
+             */
+            formula: string | null;
+            /**
+             * Reference
+             * @description Publication of the formula.
+             */
+            reference: string | null;
+        };
+        /**
+         * Growth
+         * @description Where a length lies among healthy pregnancies of the given age.
+         */
+        Growth: {
+            /**
+             * Z Score
+             * @description SD above the mean; null outside the standard's weeks.
+             */
+            z_score: number | null;
+            /**
+             * Z Score Sd
+             * @description 1 sigma of it from the length's uncertainty.
+             */
+            z_score_sd: number | null;
+            /**
+             * Centile
+             * @description Percent of healthy fetuses below; null as above.
+             */
+            centile: number | null;
+            /**
+             * Formula
+             * @description How they were reckoned.
+             */
+            formula: string;
+            /**
+             * Reference
+             * @description The standard, with its publication.
+             */
+            reference: string;
+            /**
+             * First Week
+             * @description First week that it covers.
+             */
+            first_week: number;
+            /**
+             * Last Week
+             * @description Last week that it covers.
+             */
+            last_week: number;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -338,8 +426,123 @@ export interface components {
             height_px: number;
         };
         /**
+         * Loop
+         * @description How a moving image was read; outline, crop, heat map and measurements are the best frame's.
+         */
+        Loop: {
+            /**
+             * Frame Count
+             * @description Frames in the loop.
+             */
+            frame_count: number;
+            /**
+             * Frame Rate Hz
+             * @description Frames a second, where known.
+             */
+            frame_rate_hz: number | null;
+            /**
+             * Sampled
+             * @description Places of the frames that were looked at, from 0.
+             */
+            sampled: number[];
+            /**
+             * Best Frame
+             * @description Place of the frame that is shown, from 0.
+             */
+            best_frame: number;
+            /**
+             * Best Reason
+             * @description Codes of what speaks for it, see /api/reasons.
+             */
+            best_reason: string[];
+            /**
+             * Per Frame
+             * @description The frames that were looked at.
+             */
+            per_frame: components["schemas"]["LoopFrame"][];
+            /** @description How far they say the same. */
+            agreement: components["schemas"]["LoopAgreement"];
+            /**
+             * Finding Frames
+             * @description Places of the frames that were classified.
+             */
+            finding_frames: number[];
+            /** @description Lengths over the frames. */
+            measurements: components["schemas"]["LoopMeasurements"] | null;
+        };
+        /**
+         * LoopAgreement
+         * @description How far the frames say the same.
+         */
+        LoopAgreement: {
+            /**
+             * Plane
+             * @description Share of the sampled frames that name the loop's plane.
+             */
+            plane: number;
+            /**
+             * Finding
+             * @description Share of the classified frames that name its finding.
+             */
+            finding: number | null;
+        };
+        /**
+         * LoopFrame
+         * @description What the first look at one frame of a loop said.
+         */
+        LoopFrame: {
+            /**
+             * Index
+             * @description Place in the loop, from 0.
+             */
+            index: number;
+            /**
+             * Stands For
+             * @description Sampled frames in a row that show the same.
+             */
+            stands_for: number;
+            /**
+             * Plane
+             * @description Most probable plane.
+             */
+            plane: string;
+            /**
+             * Probability
+             * @description Of that plane.
+             */
+            probability: number;
+            /**
+             * Head Confidence
+             * @description Of the head's outline, null without a head.
+             */
+            head_confidence: number | null;
+            /**
+             * Hc Mm
+             * @description Head circumference, mm; null without head or scale.
+             */
+            hc_mm: number | null;
+        };
+        /**
+         * LoopMeasurements
+         * @description Lengths over the frames whose head is clear and whole.
+         */
+        LoopMeasurements: {
+            /**
+             * Frame Count
+             * @description How many frames that are.
+             */
+            frame_count: number;
+            /**
+             * Lengths
+             * @description By name, as in the measurements.
+             */
+            lengths: {
+                [key: string]: components["schemas"]["Spread"];
+            };
+        };
+        /**
          * Measurements
-         * @description Lengths of the head; millimetres are null where the scale is not known.
+         * @description Lengths of the head; millimetres are null where the scale is not known, uncertainties where they are not.
          */
         Measurements: {
             /**
@@ -378,10 +581,95 @@ export interface components {
              */
             ofd_mm: number | null;
             /**
+             * Hc Px Sd
+             * @description 1 sigma of the circumference, pixels.
+             */
+            hc_px_sd: number | null;
+            /**
+             * Bpd Px Sd
+             * @description 1 sigma of the BPD, pixels.
+             */
+            bpd_px_sd: number | null;
+            /**
+             * Ofd Px Sd
+             * @description 1 sigma of the OFD, pixels.
+             */
+            ofd_px_sd: number | null;
+            /**
+             * Hc Mm Sd
+             * @description 1 sigma of the circumference, mm.
+             */
+            hc_mm_sd: number | null;
+            /**
+             * Bpd Mm Sd
+             * @description 1 sigma of the BPD, mm.
+             */
+            bpd_mm_sd: number | null;
+            /**
+             * Ofd Mm Sd
+             * @description 1 sigma of the OFD, mm.
+             */
+            ofd_mm_sd: number | null;
+            /**
+             * Cephalic Index Sd
+             * @description 1 sigma of the cephalic index.
+             */
+            cephalic_index_sd: number | null;
+            /**
+             * Ventricle Width Px
+             * @description Lateral ventricle at its atrium, pixels.
+             */
+            ventricle_width_px: number | null;
+            /**
+             * Ventricle Width Px Sd
+             * @description 1 sigma of it, pixels.
+             */
+            ventricle_width_px_sd: number | null;
+            /**
+             * Ventricle Width Mm
+             * @description Lateral ventricle at its atrium, mm.
+             */
+            ventricle_width_mm: number | null;
+            /**
+             * Ventricle Width Mm Sd
+             * @description 1 sigma of it, mm.
+             */
+            ventricle_width_mm_sd: number | null;
+            /**
+             * Midline Shift Px
+             * @description Midline from the middle of the head, pixels.
+             */
+            midline_shift_px: number | null;
+            /**
+             * Midline Shift Px Sd
+             * @description 1 sigma of it, pixels.
+             */
+            midline_shift_px_sd: number | null;
+            /**
+             * Midline Shift Mm
+             * @description Midline from the middle of the head, mm.
+             */
+            midline_shift_mm: number | null;
+            /**
+             * Midline Shift Mm Sd
+             * @description 1 sigma of it, mm.
+             */
+            midline_shift_mm_sd: number | null;
+            /**
+             * Outline Offset Px
+             * @description By how much the outline was drawn in first, pixels.
+             */
+            outline_offset_px: number | null;
+            /**
              * Mm Per Pixel
              * @description Scale, mm per pixel.
              */
             mm_per_pixel: number | null;
+            /**
+             * Mm Per Pixel Relative Sd
+             * @description 1 sigma of the scale as a share of it.
+             */
+            mm_per_pixel_relative_sd: number | null;
             /**
              * Scale Source
              * @description Where the scale comes from.
@@ -504,6 +792,30 @@ export interface components {
             crop: components["schemas"]["Crop"] | null;
             /** @description Lengths, null without a head. */
             measurements: components["schemas"]["Measurements"] | null;
+            /**
+             * Lengths Judged
+             * @description Whether the lengths are relied on.
+             * @default false
+             */
+            lengths_judged: boolean;
+            /** @description Given, else by HC. */
+            gestational_age: components["schemas"]["GestationalAge"] | null;
+            /** @description Reckoned from HC. */
+            gestational_age_by_hc: components["schemas"]["GestationalAge"] | null;
+            /**
+             * Growth
+             * @description By length; empty without an age.
+             */
+            growth: {
+                [key: string]: components["schemas"]["Growth"];
+            };
+            /**
+             * Remarks
+             * @description Lengths beyond a limit.
+             */
+            remarks: components["schemas"]["Remark"][];
+            /** @description The limits used. */
+            threshold_scheme: components["schemas"]["SchemeUsed"] | null;
             /** @description Place and degree of the evidence. */
             heat: components["schemas"]["Heat"] | null;
             /**
@@ -520,6 +832,8 @@ export interface components {
             timings_ms: {
                 [key: string]: number;
             };
+            /** @description How a loop was read, null for a still. */
+            loop: components["schemas"]["Loop"] | null;
             /**
              * Notice
              * @description The standing mark.
@@ -552,6 +866,20 @@ export interface components {
             abstain: {
                 [key: string]: components["schemas"]["Sentence"];
             };
+            /**
+             * Best Frame
+             * @description What speaks for the frame that stands for a loop.
+             */
+            best_frame: {
+                [key: string]: components["schemas"]["Sentence"];
+            };
+            /**
+             * Remark
+             * @description Lengths beyond a limit; {limit} is the limit's place.
+             */
+            remark: {
+                [key: string]: components["schemas"]["Sentence"];
+            };
         };
         /**
          * Rectangle
@@ -580,6 +908,53 @@ export interface components {
             h: number;
         };
         /**
+         * Remark
+         * @description A length beyond one of the site's limits.
+         */
+        Remark: {
+            /**
+             * Code
+             * @description What is remarked, see /api/reasons.
+             */
+            code: string;
+            /**
+             * Value
+             * @description What was measured, in the unit.
+             */
+            value: number;
+            /**
+             * Limit
+             * @description The limit, in the unit.
+             */
+            limit: number;
+            /**
+             * Unit
+             * @description mm, centile or SD.
+             */
+            unit: string;
+        };
+        /**
+         * SchemeUsed
+         * @description Which limits the lengths were judged by.
+         */
+        SchemeUsed: {
+            /**
+             * Name
+             * @description The site's name for them.
+             */
+            name: string;
+            /**
+             * Version
+             * @description Edition.
+             */
+            version: string;
+            /**
+             * Sha256
+             * @description SHA-256 of name, version and limits, hexadecimal.
+             */
+            sha256: string;
+        };
+        /**
          * Sentence
          * @description A text in both languages.
          */
@@ -594,6 +969,22 @@ export interface components {
              * @description Chinese.
              */
             zh: string;
+        };
+        /**
+         * Spread
+         * @description A length over several frames.
+         */
+        Spread: {
+            /**
+             * Median
+             * @description Median, in the length's unit.
+             */
+            median: number;
+            /**
+             * Spread
+             * @description 1.4826 times the median distance from the median.
+             */
+            spread: number;
         };
         /**
          * Status

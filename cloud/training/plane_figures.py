@@ -1,0 +1,276 @@
+"""What the plane model is worth: its thresholds from held-out patients, and every figure of its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.infer.preprocess import Gray, Plane, plane_input
+from cloud.training import planes
+from cloud.training.card import Table, mean_metric, metric
+from cloud.training.classification import least_probability
+from cloud.training.data import PLANES, SUB_PLANES, PlaneFrame
+from cloud.training.metrics import Labels, Values, bootstrap, calibration_error, softmax, temperature
+from cloud.training.planes import BRAIN, NO_SUB_PLANE, OTHER, PlaneSample
+from cloud.training.strangers import SETS, strangers
+
+WANTED_SUB_PLANE_ACCURACY = 0.9
+FALSE_REJECTION = 0.02
+"""Largest share of held-out planes that the three rules together may reject."""
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """The model's outputs for some pictures."""
+
+    logits: NDArray[np.float32]
+    """[N, 5]."""
+    sub_planes: NDArray[np.float32]
+    """Logits [N, 3]."""
+    novelty: NDArray[np.float32]
+    """[N], at least 0."""
+
+
+class Read(Protocol):
+    """The model: takes pictures float32 128x192 each."""
+
+    def __call__(self, pictures: Sequence[Plane], /) -> Readings: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How outputs become probabilities, and when a still is rejected."""
+
+    temperature: float
+    """What the plane's logits are divided by before the softmax."""
+    min_probability: float
+    """Below this probability of the most probable plane the still is rejected."""
+    novelty_max: float
+    """Above this novelty the still is rejected."""
+    sub_plane_temperature: float
+    """What the sub-plane's logits are divided by before the softmax."""
+    sub_plane_min_probability: float
+    """Below this probability of the most probable sub-plane none is told."""
+    frame_count: int
+    """Held-out frames that the figures rest on."""
+    sub_plane_count: int
+    """Held-out brains with a known sub-plane among them."""
+
+    def chances(self, readings: Readings) -> Values:
+        """Calibrated probabilities of the classes, float64 [N, 5]."""
+        return softmax(readings.logits.astype(np.float64) / self.temperature)
+
+    def sub_plane_chances(self, readings: Readings) -> Values:
+        """Calibrated probabilities of the sub-planes, float64 [N, 3]."""
+        return softmax(readings.sub_planes.astype(np.float64) / self.sub_plane_temperature)
+
+    def rejects(self, readings: Readings) -> Flags:
+        """Which stills are rejected: read as other, too improbable, or too unlike what was learned."""
+        weak = _weak(self.chances(readings), self.min_probability)
+        return np.asarray(weak | (readings.novelty > self.novelty_max))
+
+
+def _highest_probability(chances: Values) -> float:
+    """The highest threshold in 0.40..0.95 at which few planes are too improbable; 0.40 if at none."""
+    steps = [round(float(step), 2) for step in np.arange(0.95, 0.399, -0.05)]
+    few = FALSE_REJECTION / 2
+    return next((step for step in steps if _weak(chances, step).mean() <= few), 0.4)
+
+
+def _weak(chances: Values, min_probability: float) -> Flags:
+    return np.asarray((chances.argmax(axis=1) == OTHER) | (chances.max(axis=1) < min_probability))
+
+
+def fit_rules(read: Read, apart: Sequence[PlaneSample]) -> Rules:
+    """The thresholds by held-out planes, each as it is, mirrored, and with a twentieth cut off at each edge.
+
+    `min_probability` is the highest at which at most half of FALSE_REJECTION of them are too improbable or
+    read as other; `novelty_max` the lowest at which at most FALSE_REJECTION are rejected by all rules
+    together. Raises ValueError where no held-out brain has a known sub-plane.
+    """
+    pictures = planes.inputs(apart)
+    readings = read([*pictures, *map(_mirrored, pictures), *map(_cut, pictures)])
+    labels = np.array([sample.label for sample in apart] * 3, np.int64)
+    heat = round(temperature(readings.logits, labels), 4)
+    chances = softmax(readings.logits.astype(np.float64) / heat)
+    least = _highest_probability(chances)
+    weak = _weak(chances, least)
+    allowed = max(0, int(FALSE_REJECTION * len(labels)) - int(weak.sum()))
+    # A network that takes every plane for "other" still gets a threshold: that of all of them.
+    farthest = np.sort(readings.novelty if weak.all() else readings.novelty[~weak])
+    known = np.flatnonzero(np.array([sample.sub_plane for sample in apart] * 3) != NO_SUB_PLANE)
+    if not known.size:
+        raise ValueError("no held-out brain has a known sub-plane")
+    side = readings.sub_planes[known]
+    truth = np.array([sample.sub_plane for sample in apart] * 3, np.int64)[known]
+    side_heat = round(temperature(side, truth), 4)
+    side_chances = softmax(side.astype(np.float64) / side_heat)
+    return Rules(
+        temperature=heat,
+        min_probability=least,
+        novelty_max=round(float(farthest[-1 - allowed]) + 5e-5, 4),
+        sub_plane_temperature=side_heat,
+        sub_plane_min_probability=least_probability(side_chances, truth, WANTED_SUB_PLANE_ACCURACY),
+        frame_count=len(apart),
+        sub_plane_count=len(known) // 3,
+    )
+
+
+def _mirrored(picture: Plane) -> Plane:
+    return np.ascontiguousarray(picture[:, ::-1])
+
+
+def _cut(picture: Plane) -> Plane:
+    height_px, width_px = picture.shape
+    inner = picture[height_px // 20 : height_px - height_px // 20, width_px // 20 : width_px - width_px // 20]
+    return np.asarray(cv2.resize(inner, (width_px, height_px), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def plane_metrics(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed: int) -> list[Table]:
+    """Accuracy, calibration and false rejection on frames of `planes`, and brains of the other data sets."""
+    own = [sample for sample in samples if sample.source == "planes"]
+    readings = read(planes.inputs(own))
+    groups = [sample.group for sample in own]
+    labels = np.array([sample.label for sample in own], np.int64)
+    chances, rejected = rules.chances(readings), rules.rejects(readings)
+    right = chances.argmax(axis=1) == labels
+    error = bootstrap(lambda chosen: calibration_error(chances[chosen], labels[chosen]), groups, seed=seed)
+    note = "planes dev"
+
+    def row(name: str, values: Flags, chosen: Labels) -> Table:
+        named = [groups[number] for number in chosen]
+        return mean_metric(name, values[chosen], named, seed, "share", note)
+
+    every = np.arange(len(own))
+    rows = [
+        row("accuracy over four planes", right, every),
+        metric("expected calibration error", error, "0..1", "ten bins, after temperature scaling"),
+        row("false rejection", rejected, every),
+        row("accuracy where not rejected", right, every[~rejected]),
+    ]
+    rows += [row(f"recall, {name}", right, every[labels == label]) for label, name in enumerate(PLANES)]
+    rows += _sub_plane_metrics(rules, own, readings, seed)
+    return [*rows, *_brains(read, rules, samples, seed)]
+
+
+def _sub_plane_metrics(
+    rules: Rules, samples: Sequence[PlaneSample], readings: Readings, seed: int
+) -> list[Table]:
+    truth = np.array([sample.sub_plane for sample in samples], np.int64)
+    chances = rules.sub_plane_chances(readings)
+    right = chances.argmax(axis=1) == truth
+    told = chances.max(axis=1) >= rules.sub_plane_min_probability
+    known = truth != NO_SUB_PLANE
+
+    def row(name: str, values: Flags, chosen: Labels) -> list[Table]:
+        named = [samples[number].group for number in chosen]
+        return [mean_metric(name, values[chosen], named, seed, "share", "planes dev")] if named else []
+
+    rows = row("sub-plane accuracy", right, np.flatnonzero(known))
+    rows += row("sub-plane told", told, np.flatnonzero(known))
+    rows += row("sub-plane accuracy where told", right, np.flatnonzero(known & told))
+    for number, name in enumerate(SUB_PLANES):
+        rows += row(f"recall, {name}", right, np.flatnonzero(truth == number))
+    return rows
+
+
+def _brains(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed: int) -> list[Table]:
+    rows: list[Table] = []
+    for source in ("hc18", "brain_abnormal"):
+        heads = [sample for sample in samples if sample.source == source]
+        readings = read(planes.inputs(heads))
+        groups = [sample.group for sample in heads]
+        brain = rules.chances(readings).argmax(axis=1) == BRAIN
+        rejected = rules.rejects(readings)
+        note = f"{source} dev"
+        rows.append(mean_metric(f"{source} frames read as brain", brain, groups, seed, "share", note))
+        rows.append(mean_metric(f"{source} frames rejected", rejected, groups, seed, "share", note))
+    return rows
+
+
+def _gain(factor: float) -> Callable[[Gray], Gray]:
+    return lambda gray: np.clip(gray * factor, 0, 255).astype(np.uint8)
+
+
+def _gamma(exponent: float) -> Callable[[Gray], Gray]:
+    return lambda gray: np.rint(255 * (gray / 255.0) ** exponent).astype(np.uint8)
+
+
+def _inner(gray: Gray) -> Gray:
+    rows, columns = gray.shape[0] // 10, gray.shape[1] // 10
+    return np.ascontiguousarray(gray[rows:-rows, columns:-columns])
+
+
+def _corner(gray: Gray) -> Gray:
+    return np.ascontiguousarray(gray[gray.shape[0] // 10 :, gray.shape[1] // 10 :])
+
+
+def _smaller(gray: Gray) -> Gray:
+    """The picture at 0.7 of its size in the middle of a black screen."""
+    rows, columns = round(gray.shape[0] * 0.7), round(gray.shape[1] * 0.7)
+    screen = np.zeros_like(gray)
+    top, left = (gray.shape[0] - rows) // 2, (gray.shape[1] - columns) // 2
+    small = cv2.resize(gray, (columns, rows), interpolation=cv2.INTER_AREA)
+    screen[top : top + rows, left : left + columns] = small
+    return screen
+
+
+def _jpeg_30(gray: Gray) -> Gray:
+    _, coded = cv2.imencode(".jpg", gray, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+def _blur(gray: Gray) -> Gray:
+    return np.asarray(cv2.GaussianBlur(gray, (0, 0), gray.shape[1] / 250), np.uint8)
+
+
+ALTERATIONS: Mapping[str, Callable[[Gray], Gray]] = {
+    "as it is": lambda gray: gray,
+    "gain x0.6": _gain(0.6),
+    "gain x1.6": _gain(1.6),
+    "gamma 0.67": _gamma(0.67),
+    "gamma 1.5": _gamma(1.5),
+    "a tenth cut off at every edge": _inner,
+    "a tenth cut off at the left and the top": _corner,
+    "mirrored": lambda gray: np.ascontiguousarray(gray[:, ::-1]),
+    "shrunk to 0.7 on black": _smaller,
+    "JPEG quality 30": _jpeg_30,
+    "blurred": _blur,
+}
+"""What a still may have gone through; the same for every picture, and unlike the draws of the training."""
+
+
+def robustness(read: Read, rules: Rules, frames: Sequence[PlaneFrame], seed: int) -> list[Table]:
+    """Accuracy over the four planes, and the share rejected, after each alteration."""
+    groups = [frame.group for frame in frames]
+    labels = np.array([PLANES.index(frame.plane) for frame in frames])
+    rows: list[Table] = []
+    for name, change in ALTERATIONS.items():
+        readings = read([plane_input(change(frame.gray))[0] for frame in frames])
+        right = rules.chances(readings).argmax(axis=1) == labels
+        row = mean_metric(f"accuracy, {name}", right, groups, seed, "share", "planes dev")
+        rows.append({**row, "rejected": round(float(rules.rejects(readings).mean()), 4)})
+    return rows
+
+
+def rejection(read: Read, rules: Rules, data: Path, seed: int) -> list[Table]:
+    """The share rejected of each set of pictures without a plane, none of which was learned from."""
+    rows: list[Table] = []
+    for name in SETS:
+        others = strangers(data, name)
+        readings = read([plane_input(other.gray)[0] for other in others])
+        rejected = rules.rejects(readings)
+        groups = [other.group for other in others]
+        row = mean_metric(f"rejected, {name}", rejected, groups, seed, "share", "not learned from")
+        row["read_as_other"] = round(float((rules.chances(readings).argmax(axis=1) == OTHER).mean()), 4)
+        row["too_novel"] = round(float((readings.novelty > rules.novelty_max).mean()), 4)
+        rows.append(row)
+    return rows

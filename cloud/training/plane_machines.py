@@ -1,0 +1,89 @@
+"""The plane model on machines that it has never seen: for each machine, one training without its frames.
+
+These trainings are short and from random weights, and learn the planes alone, nothing of "other": a lower bound
+of what the shipped weights would do. The figures are kept in the work folder; the card of the plane model made
+next takes them over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cloud.training import planes
+from cloud.training.card import Table, mean_metric
+from cloud.training.metrics import Labels
+from cloud.training.networks import ExportedClassifier
+from cloud.training.options import Options, Say
+from cloud.training.plane_learning import PlaneReader, learn_network, novelty_of, samples_to_learn
+from cloud.training.planes import NO_SUB_PLANE, Amounts, PlaneSample
+
+NAME = "fetal_plane_cls_machines"
+EPOCHS = 30
+PLANES_ALONE = Amounts(negatives=0, lookalikes=0, fragments=0, heads=0)
+
+
+def make(options: Options, say: Say, amounts: Amounts = PLANES_ALONE) -> Path:
+    """Trains once without each machine of `planes`; returns the path of the figures."""
+    learned = samples_to_learn(options, amounts)
+    dev = [sample for sample in planes.load(options.data, "dev") if sample.source == "planes"]
+    plan = planes.plan(options.epochs or EPOCHS, options.seed)
+    rows: list[Table] = []
+    for machine in sorted({sample.machine for sample in [*learned, *dev] if sample.machine}):
+        others, unseen = apart(learned, dev, machine)
+        name = f"{NAME}.{machine.lower().replace(' ', '-')}"
+        network = learn_network(options, others, plan, name, say, amounts)
+        read = PlaneReader(ExportedClassifier(network, novelty_of(network, others, options.seed)).eval())
+        found = figures(read, unseen, machine, options.seed, plan.epochs)
+        rows += found
+        for row in found:
+            say(f"{NAME}: {row['name']} {row['value']} ({row['low_95']} to {row['high_95']}), {row['note']}")
+    file = _file(options.work)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return file
+
+
+def kept_table(work: Path) -> list[Table]:
+    """The figures of the last run in this work folder; empty where there was none."""
+    file = _file(work)
+    rows: list[Table] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return rows
+
+
+def _file(work: Path) -> Path:
+    return work / "plane_machines.json"
+
+
+def apart(
+    learned: Sequence[PlaneSample], dev: Sequence[PlaneSample], machine: str
+) -> tuple[list[PlaneSample], list[PlaneSample]]:
+    """The training pictures of all other machines, and every frame of this one, of `train` and of `dev`.
+
+    A patient who has a frame of this machine is not learned from at all.
+    """
+    unseen = [sample for sample in [*learned, *dev] if sample.machine == machine]
+    groups = {sample.group for sample in unseen}
+    return [sample for sample in learned if sample.group not in groups], unseen
+
+
+def figures(
+    read: PlaneReader, unseen: Sequence[PlaneSample], machine: str, seed: int, epochs: int
+) -> list[Table]:
+    """Accuracy over the four planes, and over the sub-planes of the brains among the frames."""
+    readings = read(planes.inputs(unseen))
+    note = f"trained without it, {epochs} epochs, planes alone; train and dev frames of the machine"
+    labels = np.array([sample.label for sample in unseen])
+    right = readings.logits.argmax(axis=1) == labels
+    groups = [sample.group for sample in unseen]
+    rows = [mean_metric(f"accuracy, {machine}", right, groups, seed, "share", note)]
+    truth: Labels = np.array([sample.sub_plane for sample in unseen], np.int64)
+    known = np.flatnonzero(truth != NO_SUB_PLANE)
+    if known.size:
+        told = (readings.sub_planes.argmax(axis=1) == truth)[known]
+        brains = [groups[number] for number in known]
+        rows.append(mean_metric(f"sub-plane accuracy, {machine}", told, brains, seed, "share", note))
+    return rows
