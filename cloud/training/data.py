@@ -142,7 +142,7 @@ def brain_frames(data: Path, split: str) -> Iterator[BrainFrame]:
             gray=gray,
             finding=finding_of(labels[file]["type"]),
             kind=labels[file]["type"],
-            altered=labels[file]["augmented"] == "1",
+            altered=labels[file].get("augmented") == "1",
             box=(
                 (centre_x - width / 2) * width_px,
                 (centre_y - height / 2) * height_px,

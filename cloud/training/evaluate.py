@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cloud.infer.preprocess import Plane
 from cloud.training import (
     make_brain,
@@ -20,7 +22,7 @@ from cloud.training import (
 )
 from cloud.training.brain_figures import baseline as brightness_baseline
 from cloud.training.brain_figures import figures as brain_figures
-from cloud.training.card import Table
+from cloud.training.card import Table, mean_metric
 from cloud.training.data import DataMissing, head_frames, plane_frames
 from cloud.training.make_brain import dev_data, published_finder
 from cloud.training.onnx_model import OnnxModel
@@ -59,10 +61,10 @@ def evaluate(options: Options, say: Say) -> int:
     for name, measure in MEASURES.items():
         published = read_published(options.out, name)
         say(f"\n{name} version {published.version}: {published.card.get('task', '')}")
-        stated = {str(row["name"]): row for row in _rows(published.card)}
+        stated = _stated(published.card)
         for kind, rows in measure(published, options):
             for row in rows:
-                differs = _differs(row, stated.get(str(row["name"])))
+                differs = _differs(row, stated[kind].get(str(row["name"])))
                 different += differs
                 say(_line(row, kind, "  DIFFERS FROM ITS CARD" if differs else ""))
     say(f"\n{different} figures differ from their card by more than {TOLERANCE}. {NOTE}")
@@ -89,15 +91,15 @@ def read_published(repository: Path, name: str) -> Published:
     return Published(name=name, version=version, file=folder / str(version) / "model.onnx", card=card)
 
 
-def _rows(card: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Every figure of a card, wherever it stands in it."""
-    for value in card.values():
-        if isinstance(value, Mapping):
-            yield from _rows(value)
-            if "value" in value and "name" in value:
-                yield value
-        elif isinstance(value, list):
-            yield from (row for row in value if isinstance(row, Mapping) and "value" in row)
+def _stated(card: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The card's figures by name: those of the model, and those of the baseline."""
+    own = [row for table in ("metrics", "robustness", "rejection") for row in card.get(table, [])]
+    baseline = card.get("baseline", {})
+    beside = baseline.get("figures", [baseline])
+    return {
+        "measured": {str(row["name"]): row for row in own},
+        "baseline": {str(row.get("name")): row for row in beside},
+    }
 
 
 def _differs(row: Table, stated: Mapping[str, Any] | None) -> bool:
@@ -135,6 +137,9 @@ def _outline(published: Published, options: Options) -> Measured:
 
 def _planes(published: Published, options: Options) -> Measured:
     model, card = published.model, published.card
+    if "subplane" not in card:
+        yield "measured", _four_planes(model, options)
+        return
 
     def read(pictures: Sequence[Plane], /) -> Readings:
         outputs = model(list(pictures))
@@ -154,6 +159,19 @@ def _planes(published: Published, options: Options) -> Measured:
     yield "measured", plane_metrics(read, rules, planes.load(options.data, "dev"), options.seed)
     yield "measured", robustness(read, rules, list(plane_frames(options.data, "dev")), options.seed)
     yield "measured", rejection(read, rules, options.data, options.seed)
+
+
+def _four_planes(model: OnnxModel, options: Options) -> list[Table]:
+    """The figures of a version that knows the four planes and nothing else."""
+    samples = planes.load(options.data, "dev")
+    read = model(planes.inputs(samples))["logits"].argmax(axis=1)
+    rows: list[Table] = []
+    for source, name in (("planes", "accuracy over four planes"), ("hc18", "hc18 frames read as brain")):
+        chosen = [number for number, sample in enumerate(samples) if sample.source == source]
+        right = np.array([read[number] == samples[number].label for number in chosen])
+        groups = [samples[number].group for number in chosen]
+        rows.append(mean_metric(name, right, groups, options.seed, "share", f"{source} dev"))
+    return rows
 
 
 def _ventricles(published: Published, options: Options) -> Measured:

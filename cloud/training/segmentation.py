@@ -199,10 +199,15 @@ def head_figures(scores: Sequence[HeadScore], frames: Sequence[HeadFrame], seed:
     lowest = bootstrap(lambda chosen: float(np.percentile(overlap[chosen], 5)), groups, seed=seed)
     note = "ellipse at full resolution against the filled mask"
     name = "head circumference"
-    return [
+    rows = [
         mean_metric("Dice, mean", overlap, groups, seed, "0..1", note),
         metric("Dice, 5th percentile", lowest, "0..1", note),
         mean_metric("heads found", found, groups, seed, "share"),
+    ]
+    if not kept:
+        return rows
+    return [
+        *rows,
         mean_metric(f"{name}, mean absolute error", np.abs(errors[found]), kept, seed, "mm", "heads found"),
         mean_metric(f"{name}, mean error", errors[found], kept, seed, "mm", "heads found"),
         mean_metric(f"{name}, within 5 mm", np.abs(errors[found]) <= 5, kept, seed, "share", "heads found"),

@@ -107,7 +107,7 @@ def test_made_up_differences_come_from_the_generator_alone() -> None:
     )
     canvas = _speckled((128, 192))
     for draw in (
-        lambda rng: brain.augmented(sample, rng),
+        lambda rng: brain.augmented(sample, rng)[0],
         lambda rng: planes.augmented(canvas, rng),
         lambda rng: augment.change_gray(gray, rng, segmentation.STRENGTH),
     ):
