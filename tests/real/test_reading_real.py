@@ -148,6 +148,6 @@ async def test_a_real_still_has_all_its_pictures(reader: Reader) -> None:
         assert crop["y0"] <= y < crop["y0"] + size_px
         assert 0 <= form["heat"]["share"] <= 1
         assert math.isfinite(form["heat"]["peak"])
-        assert set(form["models"]) == set(MODELS)
+        assert set(form["models"]) >= set(MODELS)
         return
     pytest.fail("none of eight HC18 stills was classified")
