@@ -65,7 +65,8 @@ async def test_a_loop_of_a_real_head_reads_as_its_still(reader: Reader, data: Pa
         encoded, png = cv2.imencode(".png", pixels)
         assert encoded
         still = (await reader.read(bytes(png), "image/png", 0.1, "given")).reading
-        if still.head is not None and not any("HEAD" in code for code in still.abstain_reasons):
+        unsure = any("HEAD" in code for code in still.abstain_reasons)
+        if still.plane == "brain" and still.head is not None and not unsure:
             break
     frames = [np.roll(pixels, (index, index), (0, 1)) for index in range(10)]
     form = (await reader.read(dicom_loop(frames), DICOM, 0.1, "given")).reading.to_json()

@@ -20,8 +20,8 @@ PORTS = {
     "fetal_head_outline": (("band", [1, 48, 192]), {"radius": [96], "spread": [96]}, ["head"]),
     "fetal_plane_cls": (
         ("image", [1, 128, 192]),
-        {"logits": [4], "map": [4, 8, 12]},
-        ["abdomen", "brain", "femur", "thorax"],
+        {"logits": [5], "subplane": [3], "map": [5, 8, 12], "novelty": [1]},
+        ["abdomen", "brain", "femur", "thorax", "other"],
     ),
     "fetal_ventricle_seg": (
         ("crop", [1, 224, 224]),
