@@ -218,7 +218,7 @@ def plane_input(gray: Gray) -> Plane:
 
 
 def segment_input(gray: Gray) -> tuple[Plane, Letterbox]:
-    """The head model's input: float32 1x256x256 in 0..1, the still letterboxed, and where it lies."""
+    """The head model's input: float32 1x192x288 in 0..1, the still letterboxed, and where it lies."""
     canvas, box = letterbox(gray, SEGMENT_SIZE_HW)
     return canvas[np.newaxis], box
 

@@ -65,7 +65,7 @@ STRENGTH = augment.Strength(
 Mask = NDArray[np.bool_]
 
 HeadFinder = Callable[[Plane], Plane]
-"""The head model: probability canvas float32 256x256 of an input float32 1x256x256."""
+"""The head model: probability canvas float32 192x288 of an input float32 1x192x288."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

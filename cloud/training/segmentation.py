@@ -129,7 +129,7 @@ def _moments(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def canvas_pair(gray: Gray, mask: Gray) -> tuple[Gray, Gray]:
-    """Picture and mask on the model's canvas, uint8 256x256 each."""
+    """Picture and mask on the model's canvas, uint8 192x288 each."""
     picture, _ = letterbox(gray, SEGMENT_SIZE_HW)
     target, _ = letterbox(mask, SEGMENT_SIZE_HW)
     return np.rint(picture * 255).astype(np.uint8), np.rint(target * 255).astype(np.uint8)
