@@ -131,15 +131,11 @@ def build_unet(architecture: Architecture, weights: Weights) -> SegmentationUNet
     return network
 
 
-def build_classifier(
-    architecture: Architecture, weights: Weights, side_outputs: int = 0
-) -> ResidualClassifier:
+def build_classifier(architecture: Architecture, weights: Weights) -> ResidualClassifier:
     """The residual classifier with its initial weights, under the promises of `build_unet`."""
     _check_family(architecture, Family.RESIDUAL)
     with seeded(weights.seed):
-        network = ResidualClassifier(
-            architecture.widths, architecture.hidden, architecture.outputs, side_outputs=side_outputs
-        )
+        network = ResidualClassifier(architecture.widths, architecture.hidden, architecture.outputs)
     _take_weights(network, weights.file)
     return network
 

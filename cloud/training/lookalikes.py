@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import Enum
 from typing import TypeAlias
 
 import cv2
@@ -27,10 +28,21 @@ _Draw: TypeAlias = Callable[[Plane], object]
 """Draws a shape of brightness 1 into an empty picture."""
 
 
+class _View(Enum):
+    """What a made-up probe shows of the tissue."""
+
+    ANY = "a strip or a sector, anywhere"
+    WIDE = "a sector that leaves whole what lies in the middle"
+    POINTED = "the sector of a phased array, whose beams leave one point"
+
+
 def lookalike(rng: Generator) -> Gray:
     """One picture uint8 216x320: ultrasound of something else, a nearly dark screen, or a CT or MR slice."""
-    if rng.random() < 0.2:
+    kind = rng.random()
+    if kind < 0.2:
         picture = _slice(rng)
+    elif kind < 0.4:
+        picture = _scanned(_heart(rng), rng, view=_View.POINTED)
     else:
         tissue = _TISSUES[int(rng.integers(0, len(_TISSUES)))](rng)
         picture = _scanned(tissue, rng)
@@ -39,7 +51,7 @@ def lookalike(rng: Generator) -> Gray:
 
 def made_up_head(rng: Generator) -> Gray:
     """One picture uint8 216x320 of a drawn fetal head: a bright skull, a midline, often dark ventricles."""
-    return _dressed(_scanned(_head(rng), rng, whole=True), rng)
+    return _dressed(_scanned(_head(rng), rng, view=_View.WIDE), rng)
 
 
 def fragment(frame: Gray, rng: Generator) -> Gray:
@@ -134,6 +146,45 @@ def _chambers(rng: Generator) -> _Tissue:
     return tissue
 
 
+def _heart(rng: Generator) -> _Tissue:
+    """The heart of an adult from its tip: dark ventricles and atria, echoing septum, walls and valves."""
+    tissue = np.asarray(_plain(rng) * rng.uniform(0, 0.5), np.float32)
+    tip = np.array([rng.uniform(130, 190), rng.uniform(25, 60)])
+    length, turn = rng.uniform(110, 170), rng.normal(0, 0.25)
+    along, across = np.array([math.sin(turn), math.cos(turn)]), np.array([math.cos(turn), -math.sin(turn)])
+    half = length * rng.uniform(0.26, 0.42)
+    angle_deg = -math.degrees(turn)
+
+    def at(a: float, b: float) -> tuple[float, float]:
+        x, y = tip + a * length * along + b * half * across
+        return float(x), float(y)
+
+    wall = rng.uniform(0.12, 0.6)
+    around = (half * rng.uniform(1.0, 1.25), length * rng.uniform(0.52, 0.6))
+    tissue = _painted(tissue, _ellipse(at(0.5, 0), around, angle_deg), wall, 4)
+    if rng.random() < 0.7:
+        rim = _ellipse(at(0.5, 0), around, angle_deg, int(rng.integers(3, 10)))
+        tissue = _painted(tissue, rim, wall * rng.uniform(1, 2), 3)
+    sides = (-1, 1) if rng.random() < 0.7 else (float(rng.choice([-0.3, 0.3])),)
+    valve = rng.uniform(0.55, 0.68)
+    for side in sides:
+        wide = half * (rng.uniform(0.32, 0.45) if len(sides) > 1 else rng.uniform(0.6, 0.8))
+        below = (1 - valve) * 0.5 * length * rng.uniform(0.8, 1.1)
+        for a, long in ((valve * 0.52, valve * 0.42 * length), (valve + (1 - valve) * 0.5, below)):
+            room = _ellipse(at(a, 0.5 * side), (wide * rng.uniform(0.85, 1.1), long), angle_deg)
+            tissue = _painted(tissue, room, rng.uniform(0, 0.06), rng.uniform(1.5, 4))
+        ends = [at(valve, side * 0.5 - 0.4), at(valve - rng.uniform(0, 0.08), side * 0.5)]
+        ends.append(at(valve, side * 0.5 + 0.4))
+        leaflet = _curve(np.rint(ends), int(rng.integers(1, 4)))
+        tissue = _painted(tissue, leaflet, rng.uniform(0.3, 1), 1)
+    if rng.random() < 0.6:
+        septum = _curve(
+            np.rint([at(0.1, 0), at(0.5, rng.normal(0, 0.06)), at(0.95, 0)]), int(rng.integers(3, 9))
+        )
+        tissue = _painted(tissue, septum, rng.uniform(0.3, 1), 2)
+    return _with_flow(tissue, rng) if rng.random() < 0.3 else tissue
+
+
 def _cysts(rng: Generator) -> _Tissue:
     """Round fluid without a wall, brighter tissue below it."""
     tissue = _plain(rng)
@@ -181,8 +232,12 @@ def _near_only(rng: Generator) -> _Tissue:
 
 
 def _colour_box(rng: Generator) -> _Tissue:
+    """Tissue with a box of coded flow."""
+    return _with_flow(_TISSUES[int(rng.integers(0, 5))](rng), rng)
+
+
+def _with_flow(tissue: _Tissue, rng: Generator) -> _Tissue:
     """Flow coded in a box, here in gray: bright ragged blobs inside of a frame."""
-    tissue = _TISSUES[int(rng.integers(0, 5))](rng)
     left, top = int(rng.integers(20, 180)), int(rng.integers(20, 120))
     right, bottom = left + int(rng.integers(50, 140)), top + int(rng.integers(40, 95))
     flow = (_blurred(rng, rng.uniform(2, 9)) > rng.uniform(0.4, 1.4)).astype(np.float32)
@@ -298,12 +353,9 @@ def _slice(rng: Generator) -> np.ndarray:
     return np.asarray(np.clip(picture + grain, 0, 1) * 255)
 
 
-def _scanned(tissue: _Tissue, rng: Generator, *, whole: bool = False) -> np.ndarray:
-    """The tissue as a machine shows it: grain along the beams, loss with depth, shadows, the sector's edge.
-
-    `whole` keeps the sector wide, so that what lies in the middle is seen whole.
-    """
-    depth, aside, inside = _beams(rng, whole=whole)
+def _scanned(tissue: _Tissue, rng: Generator, view: _View = _View.ANY) -> np.ndarray:
+    """The tissue as a machine shows it: grain along the beams, loss with depth, shadows, the sector's edge."""
+    depth, aside, inside = _beams(rng, view)
     rows, columns = (150, 220) if rng.random() < 0.4 else (210, 320)
     grain = rng.standard_normal((rows, columns)).astype(np.float32)
     grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.7, 2.2), sigmaY=rng.uniform(0.5, 1)))
@@ -313,7 +365,7 @@ def _scanned(tissue: _Tissue, rng: Generator, *, whole: bool = False) -> np.ndar
     )
     shown = (
         tissue
-        * np.exp(rng.uniform(0.1, 0.4 if whole else 0.6) * grain)
+        * np.exp(rng.uniform(0.1, 0.4 if view is _View.WIDE else 0.6) * grain)
         * (1 + rng.uniform(-0.7, 0.4) * depth)
     )
     for _ in range(int(rng.integers(0, 3)) if rng.random() < 0.5 else 0):
@@ -323,16 +375,17 @@ def _scanned(tissue: _Tissue, rng: Generator, *, whole: bool = False) -> np.ndar
     return np.asarray(np.where(inside, shown, rng.choice([0, 0, 0, 0.08])) * 255)
 
 
-def _beams(rng: Generator, *, whole: bool) -> tuple[Plane, Plane, np.ndarray]:
+def _beams(rng: Generator, view: _View) -> tuple[Plane, Plane, np.ndarray]:
     """Depth and side of each pixel along the beams, both 0..1, and which pixels lie in the picture."""
     y, x = np.mgrid[0 : _SIZE_HW[0], 0 : _SIZE_HW[1]].astype(np.float32)
-    if rng.random() < (0.15 if whole else 0.4):
+    whole = view is _View.WIDE
+    if view is not _View.POINTED and rng.random() < (0.15 if whole else 0.4):
         left, right = (0.0, 320.0) if whole else (rng.uniform(0, 80), rng.uniform(220, 320))
         top, bottom = (0.0, 216.0) if whole else (rng.uniform(0, 50), rng.uniform(130, 216))
         inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
         return y / _SIZE_HW[0], x / _SIZE_HW[1], inside
-    narrow = not whole and rng.random() < 0.5
-    apex_x = rng.uniform(140, 180) if whole else rng.uniform(90, 230)
+    narrow = view is _View.POINTED or (not whole and rng.random() < 0.5)
+    apex_x = rng.uniform(140, 180) if view is not _View.ANY else rng.uniform(90, 230)
     apex_y = rng.uniform(0, 20) if narrow else -rng.uniform(40, 160)
     near = rng.uniform(0, 12) if narrow else -apex_y + rng.uniform(-10, 15)
     far = rng.uniform(150, 230) - (min(apex_y, 0) if not whole else apex_y - 40)

@@ -20,7 +20,13 @@ from cloud.training.classification import Calibration, grouped_folds, least_prob
 from cloud.training.data import FINDINGS, DataMissing
 from cloud.training.derive import RESNET_18, build_classifier
 from cloud.training.metrics import Labels, Values, softmax, temperature
-from cloud.training.networks import ExportedClassifier, Novelty, ResidualClassifier, fit_novelty
+from cloud.training.networks import (
+    ExportedClassifier,
+    Novelty,
+    ResidualClassifier,
+    fit_novelty,
+    statistics_of,
+)
 from cloud.training.onnx_model import OnnxModel, exported
 from cloud.training.options import Options, Say, learn, start_of, weights_of
 from cloud.training.publish import Port, Product, check_free, publish
@@ -158,11 +164,10 @@ def _fitted(
     heat = temperature(logits, labels)
     chances = softmax(logits.astype(np.float64) / heat)
     two, truth = _normal_or_not(chances, labels)
-    novelty = fit_novelty(
-        _pooled(network, learned), torch.tensor([sample.label for sample in learned], dtype=torch.int64)
-    )
-    with torch.no_grad():
-        distances = novelty(_pooled(network, apart)).numpy()[:, 0]
+    known = statistics_of(network, brain.inputs(learned), Novelty.LEVELS)
+    novelty = fit_novelty(known, torch.tensor([sample.label for sample in learned], dtype=torch.int64))
+    held_out = statistics_of(network, brain.inputs(apart), Novelty.LEVELS)
+    distances = novelty(held_out).numpy()[:, 0]
     return _Trained(
         network=network,
         calibration=Calibration(
@@ -178,17 +183,6 @@ def _fitted(
 def _normal_or_not(chances: Values, labels: Labels) -> tuple[Values, Labels]:
     normal = chances[:, NORMAL]
     return np.stack([normal, 1 - normal], axis=1), (labels != NORMAL).astype(np.int64)
-
-
-def _pooled(network: ResidualClassifier, samples: Sequence[BrainSample]) -> torch.Tensor:
-    pictures = brain.inputs(samples)
-    parts: list[torch.Tensor] = []
-    network.eval()
-    with torch.no_grad():
-        for start in range(0, len(pictures), 32):
-            batch = np.stack(pictures[start : start + 32])[:, np.newaxis]
-            parts.append(network.pooled(torch.from_numpy(batch)))
-    return torch.cat(parts)
 
 
 def _product(trained: _Trained) -> Product:

@@ -11,7 +11,6 @@ from cloud.training import planes
 from cloud.training.card import BRAIN_ABNORMAL, FETAL_PLANES, HC18, SPLIT, Table, architecture_table
 from cloud.training.data import SUB_PLANES, plane_frames
 from cloud.training.derive import RESNET_18
-from cloud.training.networks import ExportedClassifier
 from cloud.training.options import Options, Say, start_of
 from cloud.training.plane_figures import (
     FALSE_REJECTION,
@@ -22,7 +21,7 @@ from cloud.training.plane_figures import (
     rejection,
     robustness,
 )
-from cloud.training.plane_learning import PlaneReader, learn_network, novelty_of, samples_to_learn
+from cloud.training.plane_learning import PlaneReader, as_published, learn_in_two, samples_to_learn
 from cloud.training.plane_machines import kept_table
 from cloud.training.planes import AMOUNTS, CLASSES, Amounts
 from cloud.training.publish import Port, Product, check_free, publish
@@ -64,10 +63,9 @@ def make(options: Options, say: Say, amounts: Amounts = AMOUNTS) -> Path:
     """Trains and publishes the model; returns the path of its weights."""
     check_new(options)
     learned, apart = planes.hold_out(samples_to_learn(options, amounts), options.seed)
-    plan = planes.plan(options.epochs or planes.EPOCHS, options.seed)
-    network = learn_network(options, learned, plan, NAME, say, amounts)
-    exported = ExportedClassifier(network, novelty_of(network, learned, options.seed)).eval()
-    read = PlaneReader(exported)
+    network = learn_in_two(options, learned, NAME, say, amounts)
+    model = as_published(network, learned, options.seed)
+    read = PlaneReader(model)
     rules = fit_rules(read, apart)
     dev = list(plane_frames(options.data, "dev"))
     tables: dict[str, list[Table]] = {
@@ -78,9 +76,9 @@ def make(options: Options, say: Say, amounts: Amounts = AMOUNTS) -> Path:
     }
     for figure in (row for rows in tables.values() for row in rows):
         say(f"{NAME}: {figure['name']} {figure['value']} ({figure['low_95']} to {figure['high_95']})")
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    card = _card(options, plan.epochs, parameters, rules, tables)
-    return publish(product(exported), options.out, options.version, card)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    card = _card(options, parameters, rules, tables)
+    return publish(product(model), options.out, options.version, card)
 
 
 def product(exported: nn.Module) -> Product:
@@ -101,14 +99,13 @@ def product(exported: nn.Module) -> Product:
     )
 
 
-def _card(
-    options: Options, epochs: int, parameters: int, rules: Rules, tables: dict[str, list[Table]]
-) -> Table:
+def _card(options: Options, parameters: int, rules: Rules, tables: dict[str, list[Table]]) -> Table:
     return {
         "task": "tell the plane of a still: abdomen, brain, femur, thorax or other; and the plane of a brain",
         "step": "11 of 13: infer, classify",
         "seed": options.seed,
-        "epochs": epochs,
+        "epochs": options.epochs or planes.EPOCHS,
+        "epochs_of_real_planes_alone_before": options.epochs or planes.FIRST_EPOCHS,
         "split": SPLIT,
         "subplane_labels": list(SUB_PLANES),
         "known_failures": KNOWN_FAILURES,
@@ -118,9 +115,10 @@ def _card(
         },
         "output": {
             "logits": "FP32 [N, 5]; probability = softmax(logits / calibration.temperature)",
-            "subplane": "FP32 [N, 3]; of subplane_labels, softmax(logits / subplane.temperature); of brains only",
+            "subplane": "FP32 [N, 3]; of subplane_labels, softmax(value / subplane.temperature); of brains only",
             "map": "FP32 [N, 5, 8, 12]; raw signed class activation map",
-            "novelty": "FP32 [N, 1]; Mahalanobis distance of the features to the nearest kind of plane",
+            "novelty": "FP32 [N, 1]; Mahalanobis distance of the grain (the first features' means and deviations) "
+            "to the nearest kind of plane",
         },
         "architecture": architecture_table(RESNET_18, planes.architecture(), parameters, start_of(options)),
         **_rules_tables(rules),

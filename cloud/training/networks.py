@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cloud.infer.preprocess import Plane
 
 STEM_STRIDE = 2
 """Both families begin by halving the picture: an outline is a fit over hundreds of pixels."""
@@ -88,8 +91,7 @@ class ResidualClassifier(nn.Module):
     """Residual stages, global average pooling, several fully connected layers, and the map of every class.
 
     Input float32 [N, 1, H, W] in 0..1. Outputs: logits float32 [N, K], and the class activation maps float32
-    [N, K, h, w] with h = H / stride and w = W / stride. A second question to the same features, `side_outputs`
-    classes wide, is answered by `side`.
+    [N, K, h, w] with h = H / stride and w = W / stride.
     """
 
     def __init__(
@@ -98,7 +100,6 @@ class ResidualClassifier(nn.Module):
         hidden: Sequence[int],
         outputs: int,
         dropout: float = 0.3,
-        side_outputs: int = 0,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -113,26 +114,24 @@ class ResidualClassifier(nn.Module):
         neurons = [widths[-1], *hidden, outputs]
         self.fully_connected = nn.ModuleList(nn.Linear(inputs, width) for inputs, width in pairwise(neurons))
         self.dropout = nn.Dropout(dropout)
-        self.side = nn.Linear(widths[-1], side_outputs) if side_outputs else None
-        """Logits float32 [N, side_outputs] of pooled features; one layer, for which labels are few."""
         self.stride = 2 ** len(widths)
         """Input pixels per map pixel along each axis."""
 
-    def features(self, image: Tensor) -> Tensor:
-        """The last feature map, float32 [N, C, h, w]."""
-        x: Tensor = self.stages(self.stem(image))
-        return x
+    def levels(self, image: Tensor) -> list[Tensor]:
+        """The feature maps after the stem and after each residual block, float32 [N, C, h, w] each."""
+        x: Tensor = self.stem(image)
+        found = [x]
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and the raw signed class activation maps, in one pass."""
-        features = self.features(image)
+        features = self.levels(image)[-1]
         pooled = self.dropout(features.mean(dim=(2, 3)))
         logits, masks = self.head(pooled)
         return logits, self.activation_map(features, masks)
-
-    def pooled(self, image: Tensor) -> Tensor:
-        """The features' means over the picture, float32 [N, C]: what `head`, `side` and novelty look at."""
-        return self.features(image).mean(dim=(2, 3))
 
     def head(self, pooled: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits, and for each hidden layer which neurons let their input through (1.0) or not (0.0)."""
@@ -161,57 +160,112 @@ class ResidualClassifier(nn.Module):
         return flat.reshape(flat.shape[0], flat.shape[1], features.shape[2], features.shape[3])
 
 
-class Novelty(nn.Module):
-    """How far pooled features lie from those of the training pictures: a Mahalanobis distance.
+def statistics(levels: Sequence[Tensor]) -> Tensor:
+    """Mean and standard deviation of each channel over the picture, level by level: float32 [N, 2 x channels]."""
+    parts: list[Tensor] = []
+    for level in levels:
+        mean = level.mean(dim=(2, 3), keepdim=True)
+        deviation = (level - mean).square().mean(dim=(2, 3)).clamp_min(1e-12).sqrt()
+        parts += [mean.flatten(1), deviation]
+    return torch.cat(parts, dim=1)
 
-    The least over the classes, with one covariance for all (Lee et al., NeurIPS 2018, arXiv:1807.03888).
-    Divided by the square root of the feature count, so that training pictures lie near 1.
+
+def statistics_of(
+    network: ResidualClassifier, pictures: Sequence[Plane], levels: int | None = None
+) -> Tensor:
+    """`statistics` of the first levels, or of all, for pictures float32 HxW each, by a network set to evaluation."""
+    network.eval()
+    parts: list[Tensor] = []
+    with torch.no_grad():
+        for start in range(0, len(pictures), 32):
+            batch = np.stack(pictures[start : start + 32])[:, np.newaxis]
+            parts.append(statistics(network.levels(torch.from_numpy(batch))[:levels]))
+    return torch.cat(parts)
+
+
+class Novelty(nn.Module):
+    """How far a picture lies from those learned from: a Mahalanobis distance of its features' statistics.
+
+    The least over the classes, with one covariance for all (Lee et al., NeurIPS 2018, arXiv:1807.03888), of
+    the first levels: what no ultrasound machine shows differs in its grain, which the last level no longer
+    holds. Divided by the square root of the feature count, so that training pictures lie near 1.
     """
+
+    LEVELS = 3
+    """How many levels it looks at, the stem's the first."""
 
     means: Tensor
     whitening: Tensor
 
     def __init__(self, means: Tensor, whitening: Tensor) -> None:
-        """`means` float32 [K, C] of the classes; `whitening` float32 [C, C] with W W^T the inverse covariance."""
+        """`means` float32 [K, D] of the classes; `whitening` float32 [D, D] with W W^T the inverse covariance."""
         super().__init__()
         self.register_buffer("means", means)
         self.register_buffer("whitening", whitening)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """Distance float32 [N, 1], at least 0, of pooled features float32 [N, C]."""
-        apart = torch.matmul(pooled.unsqueeze(1) - self.means, self.whitening)
+    def forward(self, found: Tensor) -> Tensor:
+        """Distance float32 [N, 1], at least 0, of the statistics of LEVELS levels, float32 [N, D]."""
+        apart = torch.matmul(found.unsqueeze(1) - self.means, self.whitening)
         squares = apart.square().mean(dim=2)
         return squares.min(dim=1, keepdim=True).values.clamp_min(1e-12).sqrt()
 
 
-def fit_novelty(pooled: Tensor, labels: Tensor, shrinkage: float = 0.1) -> Novelty:
-    """The distance to the classes of the given features: float32 [N, C] with int64 [N] labels 0..K-1.
+def fit_novelty(found: Tensor, labels: Tensor, shrinkage: float = 0.1) -> Novelty:
+    """The distance to the classes of the given statistics: float32 [N, D] with int64 [N] labels 0..K-1.
 
-    The covariance within the classes is shrunk towards its mean variance, so that directions in which the
-    training features hardly differ do not decide alone.
+    Each feature counts in units of its own deviation. The covariance within the classes is shrunk towards its
+    mean variance, so that directions in which the training features hardly differ do not decide alone.
     """
+    scale = found.double().std(dim=0).clamp_min(1e-6)
     classes = range(int(labels.max()) + 1)
-    means = torch.stack([pooled[labels == label].mean(dim=0) for label in classes])
-    within = (pooled - means[labels]).double()
+    means = torch.stack([found[labels == label].mean(dim=0) for label in classes])
+    within = (found - means[labels]).double() / scale
     covariance = within.T @ within / len(within)
     even = torch.eye(len(covariance), dtype=torch.float64) * covariance.diagonal().mean()
     covariance = (1 - shrinkage) * covariance + shrinkage * even
     values, vectors = torch.linalg.eigh(covariance)
-    return Novelty(means, (vectors / values.clamp_min(1e-12).sqrt()).float())
+    whitening = vectors / values.clamp_min(1e-12).sqrt() / scale[:, None]
+    return Novelty(means, whitening.float())
+
+
+def fit_linear(found: Tensor, labels: Tensor, outputs: int, strength: float) -> nn.Linear:
+    """A layer that tells the classes of the given features, float32 [N, D] with int64 [N] labels, in closed form.
+
+    Ridge regression on features of deviation 1, in which each class weighs the same however many pictures it
+    has; `strength` is the penalty for each feature. Its outputs are no logits before they are calibrated.
+    """
+    values = found.double()
+    mean, scale = values.mean(dim=0), values.std(dim=0).clamp_min(1e-6)
+    values = (values - mean) / scale
+    count = torch.bincount(labels, minlength=outputs).double().clamp_min(1)
+    weights = 1 / count[labels]
+    weights = weights / weights.mean()
+    wanted = torch.eye(outputs, dtype=torch.float64)[labels] - 1 / outputs
+    kernel = values @ values.T + strength * values.shape[1] * torch.diag(1 / weights)
+    slopes = values.T @ torch.linalg.solve(kernel, wanted) / scale[:, None]
+    layer = nn.Linear(values.shape[1], outputs)
+    with torch.no_grad():
+        layer.weight.copy_(slopes.T)
+        layer.bias.copy_(-(mean @ slopes))
+    return layer.requires_grad_(False)
 
 
 class ExportedClassifier(nn.Module):
-    """A trained classifier as it is published: logits, side logits where it has them, map, novelty."""
+    """A trained classifier as it is published: logits, a second question's logits where it has one, map, novelty."""
 
-    def __init__(self, network: ResidualClassifier, novelty: Novelty) -> None:
+    def __init__(self, network: ResidualClassifier, novelty: Novelty, side: nn.Linear | None = None) -> None:
+        """`side` answers from the statistics of all levels."""
         super().__init__()
         self.network = network
         self.novelty = novelty
+        self.side = side
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits [N, K], (side logits [N, S],) class activation maps [N, K, h, w], novelty [N, 1]; float32."""
-        features = self.network.features(image)
-        pooled = features.mean(dim=(2, 3))
-        logits, masks = self.network.head(pooled)
-        side = () if self.network.side is None else (self.network.side(pooled),)
-        return (logits, *side, self.network.activation_map(features, masks), self.novelty(pooled))
+        levels = self.network.levels(image)
+        logits, masks = self.network.head(levels[-1].mean(dim=(2, 3)))
+        first = statistics(levels[: Novelty.LEVELS])
+        side: tuple[Tensor, ...] = ()
+        if self.side is not None:
+            side = (self.side(torch.cat([first, statistics(levels[Novelty.LEVELS :])], dim=1)),)
+        return (logits, *side, self.network.activation_map(levels[-1], masks), self.novelty(first))

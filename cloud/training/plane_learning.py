@@ -11,13 +11,22 @@ from torch import Tensor, nn
 from cloud.infer.preprocess import Plane
 from cloud.training import planes
 from cloud.training.data import SUB_PLANES, plane_frames
-from cloud.training.derive import Weights, build_classifier
-from cloud.training.former import take_published
+from cloud.training.derive import build_classifier
 from cloud.training.loop import Plan
-from cloud.training.networks import Novelty, ResidualClassifier, fit_novelty
+from cloud.training.networks import (
+    ExportedClassifier,
+    Novelty,
+    ResidualClassifier,
+    fit_linear,
+    fit_novelty,
+    statistics_of,
+)
 from cloud.training.options import Options, Say, learn, weights_of
 from cloud.training.plane_figures import Readings
-from cloud.training.planes import AMOUNTS, BATCH_SIZE, OTHER, Amounts, PlaneSample
+from cloud.training.planes import AMOUNTS, BATCH_SIZE, NO_SUB_PLANE, OTHER, Amounts, PlaneSample
+
+SUB_PLANE_PENALTY = 0.1
+"""Of the layer for the sub-planes; the best of 0.1, 1, 10 and 100 in five folds of the training patients."""
 
 
 def samples_to_learn(options: Options, amounts: Amounts = AMOUNTS) -> list[PlaneSample]:
@@ -33,40 +42,54 @@ def learn_network(
     name: str,
     say: Say,
     amounts: Amounts = AMOUNTS,
+    start: ResidualClassifier | None = None,
 ) -> ResidualClassifier:
     """A network that has learned from the pictures, in evaluation mode; its state is kept under `name`.
 
-    Initial weights may be a published version's `model.onnx` too.
+    `start` goes on learning; without it the network has the initial weights that the options ask for.
     """
-    start = weights_of(options)
-    published = start.file if start.file is not None and start.file.suffix == ".onnx" else None
-    start = start if published is None else Weights(seed=start.seed)
-    network = build_classifier(planes.architecture(), start, len(SUB_PLANES))
-    if published is not None:
-        real = [sample for sample in learned if sample.source == "planes"]
-        take_published(network, published, planes.inputs(real[::3]))
-    task = planes.PlaneTask(learned, amounts.samples_per_epoch)
-    return learn(options, name, network, task, plan, say)
+    network = start or build_classifier(planes.architecture(), weights_of(options))
+    return learn(options, name, network, planes.PlaneTask(learned, amounts.samples_per_epoch), plan, say)
 
 
-def novelty_of(network: ResidualClassifier, learned: Sequence[PlaneSample], seed: int) -> Novelty:
-    """The distance to the real planes among the pictures, each data set's brains by themselves.
+def learn_in_two(
+    options: Options, learned: Sequence[PlaneSample], name: str, say: Say, amounts: Amounts = AMOUNTS
+) -> ResidualClassifier:
+    """A network that has learned first from the real planes alone and then from all pictures."""
+    real = [sample for sample in learned if sample.source in planes.FIRST_SOURCES]
+    plan = planes.plan(options.epochs or planes.FIRST_EPOCHS, options.seed)
+    first = learn_network(options, real, plan, f"{name}.first", say, amounts)
+    plan = planes.plan(options.epochs or planes.EPOCHS, options.seed)
+    return learn_network(options, learned, plan, name, say, amounts, start=first)
 
-    Each picture counts as it is and once augmented, since a still of tomorrow differs more from the learned
-    ones than these among themselves.
+
+def as_published(
+    network: ResidualClassifier, learned: Sequence[PlaneSample], seed: int
+) -> ExportedClassifier:
+    """The network as it is published, with its novelty and its layer for the sub-planes, in evaluation mode.
+
+    Novelty is the distance to the real planes among the pictures, each data set's brains by themselves. Each
+    picture counts as it is and once augmented, since a still of tomorrow differs more from the learned ones
+    than these among themselves. Raises ValueError where no picture has a known sub-plane.
     """
+    network.eval()
     rng = np.random.default_rng(seed)
     real = [sample for sample in learned if sample.label != OTHER and sample.source != "made-up head"]
     pictures = planes.inputs(real) + [planes.augmented(sample.canvas, rng) for sample in real]
     clusters = sorted({(sample.source, sample.label) for sample in real})
     places = [clusters.index((sample.source, sample.label)) for sample in real] * 2
-    pooled: list[Tensor] = []
-    network.eval()
-    with torch.no_grad():
-        for start in range(0, len(pictures), BATCH_SIZE):
-            batch = np.stack(pictures[start : start + BATCH_SIZE])[:, np.newaxis]
-            pooled.append(network.pooled(torch.from_numpy(batch)))
-    return fit_novelty(torch.cat(pooled), torch.tensor(places))
+    novelty = fit_novelty(statistics_of(network, pictures, Novelty.LEVELS), torch.tensor(places))
+    brains = [sample for sample in learned if sample.sub_plane != NO_SUB_PLANE]
+    if not brains:
+        raise ValueError("no picture has a known sub-plane")
+    both = [_mirrored(picture) for picture in planes.inputs(brains)] + planes.inputs(brains)
+    labels = torch.tensor([sample.sub_plane for sample in brains] * 2)
+    side = fit_linear(statistics_of(network, both), labels, len(SUB_PLANES), SUB_PLANE_PENALTY)
+    return ExportedClassifier(network, novelty, side).eval()
+
+
+def _mirrored(picture: Plane) -> Plane:
+    return np.ascontiguousarray(picture[:, ::-1])
 
 
 class PlaneReader:

@@ -16,9 +16,8 @@ import numpy as np
 from cloud.training import planes
 from cloud.training.card import Table, mean_metric
 from cloud.training.metrics import Labels
-from cloud.training.networks import ExportedClassifier
 from cloud.training.options import Options, Say
-from cloud.training.plane_learning import PlaneReader, learn_network, novelty_of, samples_to_learn
+from cloud.training.plane_learning import PlaneReader, as_published, learn_network, samples_to_learn
 from cloud.training.planes import NO_SUB_PLANE, Amounts, PlaneSample
 
 NAME = "fetal_plane_cls_machines"
@@ -36,7 +35,7 @@ def make(options: Options, say: Say, amounts: Amounts = PLANES_ALONE) -> Path:
         others, unseen = apart(learned, dev, machine)
         name = f"{NAME}.{machine.lower().replace(' ', '-')}"
         network = learn_network(options, others, plan, name, say, amounts)
-        read = PlaneReader(ExportedClassifier(network, novelty_of(network, others, options.seed)).eval())
+        read = PlaneReader(as_published(network, others, options.seed))
         found = figures(read, unseen, machine, options.seed, plan.epochs)
         rows += found
         for row in found:

@@ -32,6 +32,8 @@ Triton = Callable[..., TritonServer]
 pytestmark = pytest.mark.timeout(300)
 SMALL = {"x": np.ones((1, 4, 4), np.float32)}
 LARGE = {"x": np.ones((1, LARGE_SIDE, LARGE_SIDE), np.float32)}
+THREE_LARGE = {"x": np.ones((3, LARGE_SIDE, LARGE_SIDE), np.float32)}
+"""As many as fit into one run: no other call can join it."""
 TOLERANCE = 1e-5
 """Absolute, on outputs of about 1: the server runs the same graphs with another thread count."""
 
@@ -124,29 +126,25 @@ async def test_cancelled_calls_are_dropped_by_the_server(triton: Triton, small: 
     """Calls that are cancelled while they wait on the server are never run there."""
     server = triton(small)
     async with asking(small, server.grpc) as engine:
-        await engine.infer("slow", LARGE)
-        await until(lambda: counted(server, "nv_inference_count", 'model="slow"') == 1)
-        executed = 1
-        first = asyncio.create_task(engine.infer("slow", LARGE))
-        await until(lambda: counted(server, "nv_inference_pending_request_count", 'model="slow"') == 0)
-        await asyncio.sleep(0.05)
+        busy = [asyncio.create_task(engine.infer("slow", THREE_LARGE)) for _ in range(2)]
         waiting = [asyncio.create_task(engine.infer("slow", LARGE)) for _ in range(4)]
-        await asyncio.sleep(0.05)
+        # One of the first two runs; behind it the other and all four have arrived.
+        await until(lambda: counted(server, "nv_inference_pending_request_count", 'model="slow"') == 5)
         for call in waiting:
             call.cancel()
         ended = await asyncio.gather(*waiting, return_exceptions=True)
         assert [asyncio.CancelledError] * 4 == [type(end) for end in ended]
-        await first
+        await asyncio.gather(*busy)
         await engine.infer("slow", LARGE)
 
         def ran() -> float:
-            return counted(server, "nv_inference_count", 'model="slow"') - executed
+            return counted(server, "nv_inference_count", 'model="slow"')
 
         def dropped() -> float:
             return counted(server, "nv_inference_request_failure", 'model="slow"', 'reason="CANCELED"')
 
-        await until(lambda: ran() + dropped() == 6)
-        assert 2 <= ran() < 6
+        await until(lambda: ran() + dropped() == 3 + 3 + 4 + 1)
+        assert 7 <= ran() < 11
 
 
 async def test_a_full_queue_on_the_server_is_busy(triton: Triton, tmp_path: Path) -> None:
