@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MODELS = ("segmentation", "outline", "planes", "ventricles", "brain", "ferns")
-STUDIES = ("segmentation-folds", "planes-machines")
+STUDIES = ("segmentation-folds", "planes-machines", "brain-folds")
 DERIVED = "derived"
 EVAL = "eval"
 
@@ -23,9 +23,10 @@ def parser() -> argparse.ArgumentParser:
         "model",
         choices=(*MODELS, "all", *STUDIES, DERIVED, EVAL),
         help="what to train; outline, ventricles and brain need a head model, so all trains segmentation first; "
-        "segmentation-folds cross-validates the outline of the head and planes-machines trains the planes once "
-        "without each machine, for the cards made next; eval trains nothing, it measures the models in --out "
-        "again and prints every figure with its interval beside its baseline; "
+        "segmentation-folds and brain-folds cross-validate the outline of the head and the brain, and "
+        "planes-machines trains the planes once without each machine, for the cards made next; "
+        "eval trains nothing, it measures the models in --out again and prints every figure with its interval "
+        "beside its baseline; "
         "derived trains nothing, it writes what follows from the models in --out: other precisions, GPU "
         "configurations, the ensemble",
     )
@@ -71,6 +72,7 @@ def _run(asked: argparse.Namespace) -> None:
         return
 
     from cloud.training import (
+        brain_folds,
         head_folds,
         make_brain,
         make_ferns,
@@ -105,6 +107,7 @@ def _run(asked: argparse.Namespace) -> None:
         "ferns": make_ferns.make,
         "segmentation-folds": head_folds.make,
         "planes-machines": plane_machines.make,
+        "brain-folds": brain_folds.make,
     }
     if asked.model == EVAL:
         if evaluate(options, _say):

@@ -39,7 +39,7 @@ from cloud.training.metrics import fit_head
 
 BATCH_SIZE = 24
 SAMPLES_PER_EPOCH = 384
-EPOCHS = 36
+EPOCHS = 48
 HELD_OUT_SHARES = {"brain_abnormal": 0.15, "hc18": 0.08, "planes": 0.08}
 
 USUAL_STRETCH = 1.4

@@ -1,13 +1,7 @@
-"""Heads of the virtual scanner as sample images: its program is run, its pictures and their truth are read.
-
-The scanner belongs to the edge, which nothing here imports: it prints into a folder as it does for anybody.
-"""
+"""Heads of the virtual scanner as samples of the brain model, with the place of what they show."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +11,21 @@ import numpy as np
 from cloud.infer.annotate import Ellipse
 from cloud.infer.preprocess import Gray
 from cloud.training.brain import BrainSample, Mask, head_sample
-from cloud.training.data import read_gray
+from cloud.training.scanner import printed_heads
 
-PRINTS = 480
+PRINTS = 960
 LESION_SHARE = 0.5
-_TRUTH = "truth.json"
 _ATRIUM_REACH = 0.65
 """Radius of what counts as the widened atrium's place, as a share of its width."""
-
-
-class ScannerFailed(RuntimeError):
-    """The virtual scanner did not print."""
 
 
 def simulated_heads(work: Path, seed: int, count: int = PRINTS) -> list[BrainSample]:
     """The heads among `count` pictures of the virtual scanner, printed once into a folder below `work`.
 
-    Raises ScannerFailed with the program's last words.
+    Raises ScannerFailed when it does not print.
     """
-    folder = work / f"simulated-{seed}-{count}"
-    if not (folder / _TRUTH).is_file():
-        _print(folder, seed, count)
-    rows = json.loads((folder / _TRUTH).read_text(encoding="utf-8"))
-    heads = [row for row in rows if row["truth"]["ellipse"] is not None]
-    return [_sample(read_gray(folder / row["name"]), row["truth"], row["name"]) for row in heads]
-
-
-def _print(folder: Path, seed: int, count: int) -> None:
-    command = [sys.executable, "-m", "edge_agent.simulator", "--out", str(folder), "--count", str(count)]
-    command += ["--seed", str(seed), "--lesions", str(LESION_SHARE), "--no-banner"]
-    done = subprocess.run(
-        [*command, "--truth", str(folder / _TRUTH)], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise ScannerFailed(f"the virtual scanner failed: {done.stderr.strip()[-300:]}")
+    heads = printed_heads(work, seed, count, LESION_SHARE)
+    return [_sample(head.gray, head.truth, head.name) for head in heads]
 
 
 def _sample(gray: Gray, truth: dict[str, Any], name: str) -> BrainSample:

@@ -19,7 +19,7 @@ from cloud.training.loop import Batch
 from cloud.training.painting import Painted, normal_width, paint_ventricles, wide_width
 
 LABEL_SMOOTHING = 0.05
-EVIDENCE_WEIGHT = 0.2
+EVIDENCE_WEIGHT = 0.35
 """How much it counts that the class map points at a finding whose place is known."""
 _COVERED = 0.4
 """Share of a map's cell that a finding must cover for the cell to count as its place."""
@@ -38,13 +38,13 @@ class Kind(Enum):
 
 
 SHARES: Mapping[Kind, float] = {
-    Kind.NORMAL: 0.24,
-    Kind.NARROW: 0.13,
-    Kind.WIDE: 0.13,
-    Kind.LESION: 0.15,
-    Kind.VENTRICULOMEGALY: 0.12,
-    Kind.OTHER: 0.13,
-    Kind.SIMULATED: 0.10,
+    Kind.NORMAL: 0.20,
+    Kind.NARROW: 0.12,
+    Kind.WIDE: 0.12,
+    Kind.LESION: 0.17,
+    Kind.VENTRICULOMEGALY: 0.11,
+    Kind.OTHER: 0.11,
+    Kind.SIMULATED: 0.17,
 }
 """Share of each kind among what is drawn; painted normal heads are as frequent as painted wide ones, so that
 having been painted says nothing."""

@@ -37,7 +37,7 @@ from cloud.training.data import head_frames
 from cloud.training.export_canvas import canvas_model
 from cloud.training.export_crop import crop_model
 from cloud.training.options import Say
-from cloud.training.publish import NOTICE, ramp, weights_facts, write_beside, write_version
+from cloud.training.publish import NOTICE, newest_version, ramp, weights_facts, write_beside, write_version
 from cloud.training.variant_figures import BRAIN, HEAD, PLANE, crop_figures, dev_figures, milliseconds
 
 ENSEMBLE: Final = "fetal_reading"
@@ -113,11 +113,6 @@ def read_trained(repository: Path, name: str) -> Trained:
         card=tomllib.loads(card_file.read_text(encoding="utf-8")),
         card_file=card_file,
     )
-
-
-def newest_version(folder: Path) -> int:
-    """The highest version of a model; 0 without one."""
-    return max((int(path.name) for path in folder.glob("[1-9]*") if path.name.isdecimal()), default=0)
 
 
 def derive_all(repository: Path, data: Path | None, say: Say) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def card(
             "rule": f"below it an image is unsorted; the lowest with a precision of {proof.wanted_precision} on "
             "the cross-validated training planes",
         },
-        "baseline": _baseline(proof.dev),
+        "baseline": baseline(proof.dev),
         "network": network_figure((options.out, Path(__file__).resolve().parents[2] / "model_repository")),
         "data": _data(),
         "metrics": figures,
@@ -126,7 +127,7 @@ def _architecture(trained: TrainedFerns) -> Table:
     }
 
 
-def _baseline(dev: FernSamples) -> Table:
+def baseline(dev: FernSamples) -> Table:
     counts = np.bincount(dev.types()[dev.chosen("planes")], minlength=len(TYPES))
     return {
         "name": "accuracy over four planes",
@@ -146,7 +147,17 @@ def _data() -> list[Table]:
 
 def metrics(trained: TrainedFerns, proof: Proof, seed: int) -> list[Table]:
     """The figures on dev, then those on training frames by ferns that had not seen them."""
-    train, dev = proof.train, proof.dev
+    train = proof.train
+    note = f"planes train, {proof.fold_count}-fold cross-validation"
+    return dev_metrics(trained, proof.dev, proof.strangers, seed) + _sorting(
+        note, train, proof.unseen, train.chosen("planes"), trained.min_probability, seed, "cross-validated "
+    )
+
+
+def dev_metrics(
+    trained: TrainedFerns, dev: FernSamples, strangers: Mapping[str, Sequence[Stranger]], seed: int
+) -> list[Table]:
+    """The figures on frames, and on pictures of something else, that nothing was learned from or chosen by."""
     chances = trained.probabilities(dev.pictures())
     planes = dev.chosen("planes")
     right = chances.argmax(axis=1) == dev.types()
@@ -164,11 +175,7 @@ def metrics(trained: TrainedFerns, proof: Proof, seed: int) -> list[Table]:
         share(f"recall, {name}", planes & (dev.types() == number), "planes dev")
         for number, name in enumerate(TYPES[:-1])
     ]
-    rows += [_foreign(trained, name, found, seed) for name, found in proof.strangers.items()]
-    note = f"planes train, {proof.fold_count}-fold cross-validation"
-    return rows + _sorting(
-        note, train, proof.unseen, train.chosen("planes"), trained.min_probability, seed, "cross-validated "
-    )
+    return rows + [_foreign(trained, name, found, seed) for name, found in strangers.items()]
 
 
 def _sorting(
@@ -195,7 +202,7 @@ def _sorting(
     return rows
 
 
-def _foreign(trained: TrainedFerns, name: str, found: list[Stranger], seed: int) -> Table:
+def _foreign(trained: TrainedFerns, name: str, found: Sequence[Stranger], seed: int) -> Table:
     chances = trained.probabilities([channels(stranger.gray) for stranger in found])
     wrong = (chances.max(axis=1) >= trained.min_probability) & (
         chances.argmax(axis=1) != TYPES.index("other")

@@ -99,6 +99,18 @@ class TrainedFerns:
     min_probability: float = 0.0
     """0..1; a type less probable is not given."""
 
+    @classmethod
+    def load(cls, path: Path) -> TrainedFerns:
+        """What `save` wrote."""
+        with np.load(path, allow_pickle=False) as kept:
+            return cls(
+                types=tuple(str(name) for name in kept["types"]),
+                questions=Questions(blocks=kept["blocks"], thresholds=kept["thresholds"]),
+                log_posteriors=kept["log_posteriors"],
+                temperature=float(kept["temperature"]),
+                min_probability=float(kept["min_probability"]),
+            )
+
     def scores(self, pictures: Sequence[Channels]) -> Values:
         """Summed scores (N, T) of pictures and their mirror images, before the temperature."""
         ways = (self.questions, self.questions.mirrored())

@@ -12,12 +12,12 @@ import torch
 from cloud.infer.preprocess import CROP_SIZE_PX
 from cloud.training import brain, make_head
 from cloud.training.brain import BrainSample, HeadFinder
-from cloud.training.brain_figures import NORMAL, BrainData, auc, baseline, figures
+from cloud.training.brain_figures import NORMAL, BrainData, baseline, figures
 from cloud.training.brain_simulated import PRINTS, simulated_heads
 from cloud.training.brain_task import BrainTask, painted_lesion, painted_narrow, painted_wide
 from cloud.training.card import BRAIN_ABNORMAL, FETAL_PLANES, HC18, SPLIT, Table, architecture_table
-from cloud.training.classification import Calibration, grouped_folds, least_probability, predict
-from cloud.training.data import FINDINGS, DataMissing
+from cloud.training.classification import Calibration, least_probability, predict
+from cloud.training.data import FINDINGS
 from cloud.training.derive import RESNET_18, build_classifier
 from cloud.training.metrics import Labels, Values, softmax, temperature
 from cloud.training.networks import (
@@ -27,14 +27,15 @@ from cloud.training.networks import (
     fit_novelty,
     statistics_of,
 )
-from cloud.training.onnx_model import OnnxModel, exported
+from cloud.training.onnx_model import exported
 from cloud.training.options import Options, Say, learn, start_of, weights_of
 from cloud.training.publish import Port, Product, check_free, publish
+from cloud.training.studies import kept
 
 NAME = "fetal_brain_cls"
 WANTED_ACCURACY = 0.9
-FOLDS = 5
-FOLD_EPOCHS = 6
+FOLDS_STUDY = "brain-folds"
+"""Under which name its cross-validation keeps its figures."""
 NOVEL_SHARE = 0.02
 """Share of held-out heads that are taken for unlike all that was learned from."""
 
@@ -79,23 +80,16 @@ def check_new(options: Options) -> None:
 def make(options: Options, say: Say) -> Path:
     """Trains and publishes the model; returns the path of its weights.
 
-    Needs a published `fetal_head_seg` of the same version. Raises DataMissing where there is none.
+    Needs a published `fetal_head_seg`; its newest version is used. Raises DataMissing where there is none.
     """
     check_new(options)
-    find_head = published_finder(options.out, options.version)
-    samples = [
-        *brain.load_labelled(options.data, "train"),
-        *brain.load_normals(options.data, "train", find_head),
-        *simulated_heads(options.work, options.seed, options.simulated or PRINTS),
-    ]
-    crossed = _cross_validate(options, samples, say)
-    learned, apart = brain.hold_out(samples, options.seed)
+    learned, apart = brain.hold_out(samples_to_learn(options), options.seed)
     plan = brain.plan(options.epochs or brain.EPOCHS, options.seed)
     network = build_classifier(brain.architecture(), weights_of(options))
     network = learn(options, NAME, network, BrainTask(learned), plan, say)
     trained = _fitted(network, learned, apart, options.seed)
     product = _product(trained)
-    data = dev_data(options.data, find_head, options.work, options.seed)
+    data = dev_data(options.data, make_head.published_finder(options.out), options.work, options.seed)
     calibration = trained.calibration
     metrics = figures(
         exported(product, options.work),
@@ -104,11 +98,21 @@ def make(options: Options, say: Say) -> Path:
         calibration.min_probability,
         options.seed,
     )
-    metrics = [*crossed, *metrics]
+    metrics = [*kept(options.work, FOLDS_STUDY), *metrics]
     card = _card(options, plan.epochs, trained, metrics, baseline(data, options.seed))
     for figure in metrics:
         say(f"{NAME}: {figure['name']} {figure['value']} ({figure['low_95']} to {figure['high_95']})")
     return publish(product, options.out, options.version, card)
+
+
+def samples_to_learn(options: Options) -> list[BrainSample]:
+    """Every head to learn from, real and of the virtual scanner. Raises DataMissing without a head model."""
+    find_head = make_head.published_finder(options.out)
+    return [
+        *brain.load_labelled(options.data, "train"),
+        *brain.load_normals(options.data, "train", find_head),
+        *simulated_heads(options.work, options.seed, options.simulated or PRINTS),
+    ]
 
 
 def dev_data(data: Path, find_head: HeadFinder, work: Path, seed: int) -> BrainData:
@@ -119,36 +123,6 @@ def dev_data(data: Path, find_head: HeadFinder, work: Path, seed: int) -> BrainD
         simulated=simulated_heads(work, seed + 1, PRINTS // 2),
         known=brain.load_labelled(data, "train"),
     )
-
-
-def published_finder(repository: Path, version: int) -> HeadFinder:
-    """A published head model as a function of one input float32 1xHxW to its probability canvas."""
-    file = repository / make_head.NAME / str(version) / "model.onnx"
-    if not file.is_file():
-        raise DataMissing(f"no {make_head.NAME} version {version}: train segmentation first")
-    return make_head.finder(OnnxModel(file))
-
-
-def _cross_validate(options: Options, samples: Sequence[BrainSample], say: Say) -> list[Table]:
-    """AUC on train by networks that saw none of a frame's group: whole groups take turns to be left out."""
-    own = [sample for sample in samples if sample.source == "brain_abnormal"]
-    folds = grouped_folds([s.group for s in own], [s.label for s in own], FOLDS, options.seed)
-    scores = np.full(len(own), np.nan)
-    for number, fold in enumerate(folds):
-        left_out = set(fold)
-        rest = [sample for sample in samples if sample.group not in left_out]
-        plan = brain.plan(min(options.epochs or FOLD_EPOCHS, FOLD_EPOCHS), options.seed)
-        network = build_classifier(brain.architecture(), weights_of(options))
-        name = f"{NAME}.fold{number + 1}"
-        network = learn(options, name, network, BrainTask(rest), plan, say)
-        chosen = [place for place, sample in enumerate(own) if sample.group in left_out]
-        chances = softmax(predict(network, brain.inputs([own[place] for place in chosen])))
-        scores[chosen] = 1 - chances[:, NORMAL]
-    abnormal = np.array([sample.label != NORMAL for sample in own])
-    groups = [sample.group for sample in own]
-    title = "AUC, abnormal against normal, cross-validated"
-    note = f"brain_abnormal train, {FOLDS} folds by patient or source, {FOLD_EPOCHS} epochs each"
-    return [auc(title, scores, abnormal, groups, options.seed, note)]
 
 
 def _fitted(

@@ -20,7 +20,7 @@ from cloud.training.ferns import QUESTION_COUNT, Questions, Rows, TrainedFerns
 from cloud.training.metrics import Labels, Values, softmax, temperature
 from cloud.training.options import Options, Say
 from cloud.training.publish import VersionExists
-from cloud.training.strangers import SETS, strangers
+from cloud.training.strangers import SETS, Stranger, strangers
 
 NAME = fern_card.NAME
 FOLD_COUNT = 4
@@ -87,7 +87,7 @@ def make(options: Options, say: Say) -> Path:
         dev=load(options.data, "dev", options.seed + 1),
         fold_count=FOLD_COUNT,
         wanted_precision=WANTED_PRECISION,
-        strangers={name: strangers(options.data, name) for name in SETS if _at_hand(options.data, name)},
+        strangers=strangers_at_hand(options.data),
     )
     figures = fern_card.metrics(trained, proof, options.seed)
     for figure in figures:
@@ -100,9 +100,11 @@ def make(options: Options, say: Say) -> Path:
     return file
 
 
-def _at_hand(data: Path, name: str) -> bool:
-    """Noise is made up; the other sets may be absent from the data folder."""
-    return name == "noise" or (data / f"{name}.tar.xz").is_file()
+def strangers_at_hand(data: Path) -> dict[str, list[Stranger]]:
+    """Noise, which is made up, and the packed sets that the data folder has."""
+    return {
+        name: strangers(data, name) for name in SETS if name == "noise" or (data / f"{name}.tar.xz").is_file()
+    }
 
 
 def _answers(samples: FernSamples, seed: int) -> tuple[Questions, Answers]:

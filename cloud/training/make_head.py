@@ -20,11 +20,11 @@ from cloud.training.brain import (
     widened,
 )
 from cloud.training.card import HC18, SPLIT, Table, architecture_table, mean_metric
-from cloud.training.data import HeadFrame, head_frames
+from cloud.training.data import DataMissing, HeadFrame, head_frames
 from cloud.training.derive import U_NET, build_unet
 from cloud.training.onnx_model import OnnxModel, exported
 from cloud.training.options import Options, Say, learn, start_of, weights_of
-from cloud.training.publish import Port, Product, check_free, publish
+from cloud.training.publish import Port, Product, check_free, newest_version, publish
 from cloud.training.segmentation import HeadModel, HeadTask
 
 NAME = "fetal_head_seg"
@@ -78,6 +78,14 @@ def figures(find_head: HeadFinder, data: Path, seed: int) -> tuple[list[Table], 
 def finder(model: OnnxModel) -> HeadFinder:
     """The model as a function of one input float32 1xHxW to its probability canvas float32 HxW."""
     return lambda canvas: np.asarray(model([canvas])["probability"][0, 0], np.float32)
+
+
+def published_finder(repository: Path) -> HeadFinder:
+    """The newest published head model. Raises DataMissing where there is none."""
+    version = newest_version(repository / NAME)
+    if not version:
+        raise DataMissing(f"no {NAME} in {repository}: train segmentation first")
+    return finder(OnnxModel(repository / NAME / str(version) / "model.onnx"))
 
 
 def product_of(model: nn.Module) -> Product:

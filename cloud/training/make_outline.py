@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from cloud.training.brain import HeadFinder, find_ellipse
 from cloud.training.card import HC18, SPLIT, Table, architecture_table
 from cloud.training.data import HeadFrame, head_frames
 from cloud.training.derive import U_NET, seeded
-from cloud.training.make_brain import published_finder
+from cloud.training.make_head import published_finder
 from cloud.training.metrics import perimeter_px
 from cloud.training.onnx_model import OnnxModel, exported
 from cloud.training.options import Options, Say, learn
@@ -25,10 +24,11 @@ from cloud.training.outline import OutlineSample, OutlineTask
 from cloud.training.publish import Port, Product, check_free, publish
 from cloud.training.ring_network import OutlineNetwork
 from cloud.training.segmentation import HeadScore, score_ellipse
+from cloud.training.studies import kept
 
 NAME = "fetal_head_outline"
-FOLDS_FILE = "head_folds.json"
-"""Where a cross-validation keeps its figures in the work folder."""
+FOLDS_STUDY = "segmentation-folds"
+"""Under which name its cross-validation keeps its figures."""
 PASSES = 1
 """How often the band is laid along the outline found last; the reader does the same."""
 
@@ -47,10 +47,10 @@ def check_new(options: Options) -> None:
 def make(options: Options, say: Say) -> Path:
     """Trains and publishes the model; returns the path of its weights.
 
-    Needs a published `fetal_head_seg` of the same version. Raises DataMissing where there is none.
+    Needs a published `fetal_head_seg`; its newest version is used. Raises DataMissing where there is none.
     """
     check_new(options)
-    find_head = published_finder(options.out, options.version)
+    find_head = published_finder(options.out)
     frames = list(head_frames(options.data, "train"))
     plan = outline.plan(options.epochs or outline.EPOCHS, options.seed)
     architecture = outline.architecture()
@@ -62,7 +62,7 @@ def make(options: Options, say: Say) -> Path:
     dev = list(head_frames(options.data, "dev"))
     model = exported(product, options.work)
     metrics, baseline = figures(model, find_head, dev, offset_px, options.seed)
-    metrics += kept_figures(options.work)
+    metrics += kept(options.work, FOLDS_STUDY)
     for figure in metrics:
         say(f"{NAME}: {figure['name']} {figure['value']} ({figure['low_95']} to {figure['high_95']})")
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -70,13 +70,6 @@ def make(options: Options, say: Say) -> Path:
     found = scores(model, find_head, dev, offset_px)
     card = _card(options, plan.epochs, shape, offset_px, relative_sd(found, dev), metrics, baseline)
     return publish(product, options.out, options.version, card)
-
-
-def kept_figures(work: Path) -> list[Table]:
-    """The figures of the last cross-validation in this work folder (`head_folds`); empty where there was none."""
-    file = work / FOLDS_FILE
-    rows: list[Table] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return rows
 
 
 def samples(frames: Sequence[HeadFrame]) -> list[OutlineSample]:

@@ -22,9 +22,10 @@ from cloud.training.plane_figures import (
     robustness,
 )
 from cloud.training.plane_learning import PlaneReader, as_published, learn_in_two, samples_to_learn
-from cloud.training.plane_machines import kept_table
+from cloud.training.plane_machines import STUDY
 from cloud.training.planes import AMOUNTS, CLASSES, Amounts
 from cloud.training.publish import Port, Product, check_free, publish
+from cloud.training.studies import kept
 
 NAME = "fetal_plane_cls"
 
@@ -72,7 +73,7 @@ def make(options: Options, say: Say, amounts: Amounts = AMOUNTS) -> Path:
         "metrics": plane_metrics(read, rules, planes.load(options.data, "dev"), options.seed),
         "robustness": robustness(read, rules, dev, options.seed),
         "rejection": rejection(read, rules, options.data, options.seed),
-        "machines": kept_table(options.work),
+        "machines": kept(options.work, STUDY),
     }
     for figure in (row for rows in tables.values() for row in rows):
         say(f"{NAME}: {figure['name']} {figure['value']} ({figure['low_95']} to {figure['high_95']})")

@@ -21,7 +21,7 @@ from cloud.training.card import (
     architecture_table,
 )
 from cloud.training.derive import U_NET, build_unet
-from cloud.training.make_brain import published_finder
+from cloud.training.make_head import published_finder
 from cloud.training.onnx_model import OnnxModel, exported
 from cloud.training.options import Options, Say, learn, start_of, weights_of
 from cloud.training.publish import Port, Product, check_free, publish
@@ -76,10 +76,10 @@ def check_new(options: Options) -> None:
 def make(options: Options, say: Say) -> Path:
     """Trains and publishes the model; returns the path of its weights.
 
-    Needs a published `fetal_head_seg` of the same version. Raises DataMissing where there is none.
+    Needs a published `fetal_head_seg`; its newest version is used. Raises DataMissing where there is none.
     """
     check_new(options)
-    find_head = published_finder(options.out, options.version)
+    find_head = published_finder(options.out)
     stills = ventricles.load_stills(options.data, "train", find_head)
     data = VentricleData(
         stills=ventricles.load_stills(options.data, "dev", find_head),

@@ -7,7 +7,6 @@ next takes them over.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +18,11 @@ from cloud.training.metrics import Labels
 from cloud.training.options import Options, Say
 from cloud.training.plane_learning import PlaneReader, as_published, learn_network, samples_to_learn
 from cloud.training.planes import NO_SUB_PLANE, Amounts, PlaneSample
+from cloud.training.studies import keep
 
 NAME = "fetal_plane_cls_machines"
+STUDY = "planes-machines"
+"""Under which name its figures are kept."""
 EPOCHS = 30
 PLANES_ALONE = Amounts(negatives=0, lookalikes=0, fragments=0, heads=0)
 
@@ -40,21 +42,7 @@ def make(options: Options, say: Say, amounts: Amounts = PLANES_ALONE) -> Path:
         rows += found
         for row in found:
             say(f"{NAME}: {row['name']} {row['value']} ({row['low_95']} to {row['high_95']}), {row['note']}")
-    file = _file(options.work)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    return file
-
-
-def kept_table(work: Path) -> list[Table]:
-    """The figures of the last run in this work folder; empty where there was none."""
-    file = _file(work)
-    rows: list[Table] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return rows
-
-
-def _file(work: Path) -> Path:
-    return work / "plane_machines.json"
+    return keep(options.work, STUDY, rows)
 
 
 def apart(

@@ -58,6 +58,11 @@ class Product:
     """What the outputs' channels mean."""
 
 
+def newest_version(folder: Path) -> int:
+    """The highest version of a model; 0 without one."""
+    return max((int(path.name) for path in folder.glob("[1-9]*") if path.name.isdecimal()), default=0)
+
+
 def check_free(repository: Path, name: str, version: int) -> None:
     """Raises VersionExists when the repository already holds this version of the model."""
     if (repository / name / str(version)).exists():

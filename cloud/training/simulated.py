@@ -1,15 +1,11 @@
-"""Heads of the virtual scanner as sample images: run as a program, read as files, with ventricles of known width.
+"""Heads of the virtual scanner as sample images with ventricles of known width.
 
-Nothing of the edge is imported: the scanner prints pictures and their truth into a folder like any data set.
 The outline of a ventricle follows from the stated caliper by the scanner's own shape of it.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from cloud.infer.preprocess import Gray
-from cloud.training.data import read_gray
+from cloud.training.scanner import Print, printed_heads
 from cloud.training.scene import Head, Mask
-
-_PRINT_LIMIT_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,38 +42,18 @@ class SimulatedHead:
 def simulated_heads(folder: Path, seed: int, count: int) -> list[SimulatedHead]:
     """The heads among `count` printed files; prints them into `folder` where they are not there yet.
 
-    Raises ValueError when the scanner cannot print.
+    Raises ScannerFailed when the scanner does not print.
     """
-    truth_file = folder / f"{seed}.json"
-    if not truth_file.is_file():
-        _print(folder, seed, count)
-    rows = json.loads(truth_file.read_text(encoding="utf-8"))
-    return [
-        _head(row, seed, read_gray(folder / str(seed) / row["name"]))
-        for row in rows
-        if row["truth"]["type"] == "brain" and row["truth"]["ellipse"] is not None
-    ]
+    return [_head(head, seed) for head in printed_heads(folder, seed, count)]
 
 
-def _print(folder: Path, seed: int, count: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{seed}.part"
-    command = [sys.executable, "-m", "edge_agent.simulator", "--out", str(folder / str(seed))]
-    command += ["--count", str(count), "--seed", str(seed), "--truth", str(beside)]
-    command += ["--no-banner", "--no-cines"]
-    done = subprocess.run(command, capture_output=True, timeout=_PRINT_LIMIT_S, check=False)
-    if done.returncode != 0:
-        raise ValueError(f"the virtual scanner ended with code {done.returncode}")
-    beside.replace(folder / f"{seed}.json")
-
-
-def _head(row: dict[str, Any], seed: int, gray: Gray) -> SimulatedHead:
-    truth = row["truth"]
+def _head(printed: Print, seed: int) -> SimulatedHead:
+    truth, gray = printed.truth, printed.gray
     ellipse = truth["ellipse"]
     head = Head(**{name: float(ellipse[name]) for name in ("cx", "cy", "a", "b", "angle_deg")})
     shown = truth["atrium_px"] is not None and truth["plane"] != "trans-cerebellar"
     return SimulatedHead(
-        group=f"simulated:{seed}:{row['patient_id']}",
+        group=f"simulated:{seed}:{printed.patient}",
         gray=gray,
         head=head,
         plane=truth["plane"],

@@ -12,11 +12,15 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from cloud.infer import preprocess
+from cloud.infer import outline, preprocess
+from cloud.infer.annotate import Ellipse
+from cloud.infer.pipeline import BRAIN_MODEL, OUTLINE_MODEL, PLANE_MODEL, SEGMENT_MODEL, VENTRICLE_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = ROOT / "model_repository"
 THREADS = 2
+MODELS = (SEGMENT_MODEL, OUTLINE_MODEL, PLANE_MODEL, BRAIN_MODEL, VENTRICLE_MODEL)
+"""All that a brain still meets."""
 
 Feeds = dict[str, dict[str, NDArray[np.float32]]]
 """Input tensors by model."""
@@ -30,7 +34,7 @@ def sessions() -> dict[str, ort.InferenceSession]:
     # The faster of both ways on two cores: spinning threads of three sessions take the cores from each other.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     found = {}
-    for name in ("fetal_head_seg", "fetal_plane_cls", "fetal_brain_cls"):
+    for name in MODELS:
         newest = max((REPOSITORY / name).glob("*/model.onnx"), key=lambda path: int(path.parent.name))
         found[name] = ort.InferenceSession(newest, options, providers=["CPUExecutionProvider"])
     return found
@@ -44,15 +48,19 @@ def feeds(still: Path) -> Feeds:
     canvas, _ = preprocess.segment_input(gray)
     side = min(gray.shape)
     crop = preprocess.enhance(preprocess.cut_crop(gray, preprocess.CropBox(x0=0, y0=0, size_px=side)))
+    head = Ellipse(cx=gray.shape[1] / 2, cy=gray.shape[0] / 2, a=side * 0.4, b=side * 0.32, angle_deg=0.0)
+    brain = {"crop": preprocess.brain_input(crop)[None].astype(np.float32)}
     return {
-        "fetal_head_seg": {"image": canvas[None].astype(np.float32)},
-        "fetal_plane_cls": {"image": preprocess.plane_input(gray)[None].astype(np.float32)},
-        "fetal_brain_cls": {"crop": preprocess.brain_input(crop)[None].astype(np.float32)},
+        SEGMENT_MODEL: {"image": canvas[None].astype(np.float32)},
+        OUTLINE_MODEL: {"band": outline.band(gray, head)[None]},
+        PLANE_MODEL: {"image": preprocess.plane_input(gray)[None].astype(np.float32)},
+        BRAIN_MODEL: brain,
+        VENTRICLE_MODEL: brain,
     }
 
 
 class Bare:
-    """The three models on prepared stills."""
+    """The models on prepared stills."""
 
     def __init__(self, stills: Sequence[Path]) -> None:
         """Loads the models and warms them up on the first stills."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cloud.training.data import HeadFrame, head_frames
-from cloud.training.derived import newest_version
 from cloud.training.export_crop import crop_model
+from cloud.training.publish import newest_version
 from cloud.training.segmentation import score
 from cloud.training.variant_figures import crop_agreement, head_finder
 from cloud.training.variants import INT8, open_session, rounded

@@ -19,6 +19,7 @@ from cloud.training import derived as module
 from cloud.training.card import Table
 from cloud.training.configs import GPU, gpu_config, read_config, to_text
 from cloud.training.derived import ENSEMBLE, INT8_CONFIG, derive_all, read_trained, write_int8
+from cloud.training.publish import newest_version
 from cloud.training.variants import HALF, INT8
 from tests.derived_repository import READ, SHIPPED, TRAINED, derive_shipped
 
@@ -33,7 +34,7 @@ def _derived(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    path = card_of(folder, str(module.newest_version(folder)))
+    path = card_of(folder, str(newest_version(folder)))
     assert path is not None
     return tomllib.loads(path.read_text(encoding="utf-8"))
 

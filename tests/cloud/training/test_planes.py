@@ -300,7 +300,7 @@ def test_a_whole_making_goes_from_images_to_a_card_with_every_table(tmp_path: Pa
         "groups": 3,
         "unit": "share",
     }
-    (work / "plane_machines.json").write_text(json.dumps([machine]), encoding="utf-8")
+    (work / "planes-machines.figures.json").write_text(json.dumps([machine]), encoding="utf-8")
     options = Options(
         data=data,
         out=out,

@@ -15,9 +15,10 @@ import pytest
 
 from cloud.infer.engines.repository import card_of
 from cloud.training.configs import GPU, gpu_config, int8_config, read_config, to_text
-from cloud.training.derived import ENSEMBLE, INT8_CONFIG, newest_version
+from cloud.training.derived import ENSEMBLE, INT8_CONFIG
 from cloud.training.export_canvas import canvas_model
 from cloud.training.export_crop import crop_model
+from cloud.training.publish import newest_version
 from cloud.training.variants import HALF, INT8, LARGEST_HALF_DIFFERENCE
 from tests.derived_repository import SHIPPED, TRAINED
 
