@@ -154,10 +154,10 @@ class Server:
         host, port = split_address("grpc_address", self._config.grpc_address)
         server = grpc.aio.server(interceptors=[parts.guard], options=list(KEEPALIVE_SERVER_OPTIONS))
         # Generated code has no types for these four.
-        add_IngestServiceServicer_to_server(parts.ingest, server)  # type: ignore[no-untyped-call]
-        add_LedgerServiceServicer_to_server(parts.ledger, server)  # type: ignore[no-untyped-call]
-        add_AgentServiceServicer_to_server(parts.agent, server)  # type: ignore[no-untyped-call]
-        add_ModelServiceServicer_to_server(parts.models, server)  # type: ignore[no-untyped-call]
+        add_IngestServiceServicer_to_server(parts.ingest, server)
+        add_LedgerServiceServicer_to_server(parts.ledger, server)
+        add_AgentServiceServicer_to_server(parts.agent, server)
+        add_ModelServiceServicer_to_server(parts.models, server)
         address = _joined(host, port)
         try:
             if self._config.tls:

@@ -34,40 +34,34 @@ class IngestServicer(IngestServiceServicer):
     def __init__(self, services: IngestServices) -> None:
         self._services = services
 
-    async def PreNotify(  # noqa: N802 - the contract's name
-        self, request: ingest.PreNotifyRequest, context: Context
-    ) -> ingest.PreNotifyResponse:
+    async def PreNotify(self, request: ingest.PreNotifyRequest, context: Context) -> ingest.PreNotifyResponse:
         """See `pre_notify`."""
         return await pre_notify(self._services, request)
 
-    async def Withdraw(  # noqa: N802
-        self, request: ingest.WithdrawRequest, context: Context
-    ) -> ingest.WithdrawResponse:
+    async def Withdraw(self, request: ingest.WithdrawRequest, context: Context) -> ingest.WithdrawResponse:
         """See `withdraw`."""
         return await withdraw(self._services, request)
 
-    async def OpenUpload(  # noqa: N802
+    async def OpenUpload(
         self, request: ingest.OpenUploadRequest, context: Context
     ) -> ingest.OpenUploadResponse:
         """See `open_upload`."""
         return await open_upload(self._services, request)
 
-    async def PutShards(  # noqa: N802
+    async def PutShards(
         self, request_iterator: AsyncIterator[ingest.PutShardsRequest], context: Context
     ) -> AsyncIterator[ingest.PutShardsResponse]:
         """See `ShardStream`."""
         async for response in ShardStream(self._services).responses(request_iterator):
             yield response
 
-    async def FindMissing(  # noqa: N802
+    async def FindMissing(
         self, request: ingest.FindMissingRequest, context: Context
     ) -> ingest.FindMissingResponse:
         """See `find_missing`."""
         return await find_missing(self._services, request)
 
-    async def Commit(  # noqa: N802
-        self, request: ingest.CommitRequest, context: Context
-    ) -> ingest.CommitResponse:
+    async def Commit(self, request: ingest.CommitRequest, context: Context) -> ingest.CommitResponse:
         """See `commit`."""
         return await commit(self._services, request)
 
@@ -78,19 +72,19 @@ class LedgerServicer(LedgerServiceServicer):
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def GetCheckpoint(  # noqa: N802
+    async def GetCheckpoint(
         self, request: ledger_pb.GetCheckpointRequest, context: Context
     ) -> ledger_pb.GetCheckpointResponse:
         """See `get_checkpoint`."""
         return await get_checkpoint(self._ledger)
 
-    async def GetInclusionProof(  # noqa: N802
+    async def GetInclusionProof(
         self, request: ledger_pb.GetInclusionProofRequest, context: Context
     ) -> ledger_pb.GetInclusionProofResponse:
         """See `get_inclusion_proof`."""
         return await get_inclusion_proof(self._ledger, request)
 
-    async def GetConsistencyProof(  # noqa: N802
+    async def GetConsistencyProof(
         self, request: ledger_pb.GetConsistencyProofRequest, context: Context
     ) -> ledger_pb.GetConsistencyProofResponse:
         """See `get_consistency_proof`."""
@@ -104,7 +98,7 @@ class AgentServicer(AgentServiceServicer):
         self._services = services
         self._hub = hub
 
-    async def WatchResults(  # noqa: N802
+    async def WatchResults(
         self, request: agent.WatchResultsRequest, context: Context
     ) -> AsyncIterator[agent.WatchResultsResponse]:
         """See `watch_results`."""

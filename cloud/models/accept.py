@@ -198,9 +198,9 @@ def _check_sample(output: str, value: NDArray[Any], stated: object) -> None:
     near = _TOLERANCE * max(1.0, float(np.abs(value).max()))
     for name, figure in found.items():
         said = stated.get(name) if isinstance(stated, Mapping) else None
-        if type(said) not in (int, float):
+        if not isinstance(said, int | float) or isinstance(said, bool):
             refuse(Rule.SAMPLE, f"the card states no {name} of output {output!r}")
-        if not abs(float(figure) - float(said)) <= near:  # type: ignore[arg-type]
+        if not abs(float(figure) - float(said)) <= near:
             refuse(
                 Rule.SAMPLE,
                 f"output {output!r} has the {name} {float(figure):.5f} here, the card says {said}",

@@ -91,7 +91,7 @@ class ModelClient:
     def __init__(self, server: str, tls: ClientTls | None) -> None:
         self._channel = _channel(server, tls)
         # The generated stub carries no types; each method states its own.
-        self._stub: Any = ModelServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub: Any = ModelServiceStub(self._channel)
 
     def __enter__(self) -> ModelClient:
         return self

@@ -38,7 +38,7 @@ class ModelServicer(ModelServiceServicer):
         self._life = life
         self._is_pushed_to = False
 
-    async def PushModel(  # noqa: N802 - the contract's name
+    async def PushModel(
         self, request_iterator: AsyncIterator[pb.PushModelRequest], context: Context
     ) -> pb.PushModelResponse:
         """Takes one push at a time: it lies in memory as a whole; another one is told to come later."""
@@ -55,16 +55,12 @@ class ModelServicer(ModelServiceServicer):
             self._is_pushed_to = False
         return pb.PushModelResponse(sha256=digest, ledger_index=index)
 
-    async def ListModels(  # noqa: N802
-        self, request: pb.ListModelsRequest, context: Context
-    ) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         """Every model."""
         life, _ = self._entered(context)
         return pb.ListModelsResponse(models=[_model(each) for each in await life.summaries()])
 
-    async def ShowModel(  # noqa: N802
-        self, request: pb.ShowModelRequest, context: Context
-    ) -> pb.ShowModelResponse:
+    async def ShowModel(self, request: pb.ShowModelRequest, context: Context) -> pb.ShowModelResponse:
         """One model."""
         life, _ = self._entered(context)
         report = await life.report(request.model)
@@ -74,7 +70,7 @@ class ModelServicer(ModelServiceServicer):
         cards = await asyncio.to_thread(lambda: {each: life.card(request.model, each) for each in in_use})
         return _report(report, cards)
 
-    async def PromoteModel(  # noqa: N802
+    async def PromoteModel(
         self, request: pb.PromoteModelRequest, context: Context
     ) -> pb.PromoteModelResponse:
         """See `ModelLife.promote`."""
@@ -83,7 +79,7 @@ class ModelServicer(ModelServiceServicer):
         changed = await asyncio.shield(life.promote(request.model, request.version, actor))
         return pb.PromoteModelResponse(model=_model(changed))
 
-    async def RollbackModel(  # noqa: N802
+    async def RollbackModel(
         self, request: pb.RollbackModelRequest, context: Context
     ) -> pb.RollbackModelResponse:
         """See `ModelLife.roll_back`."""
@@ -91,9 +87,7 @@ class ModelServicer(ModelServiceServicer):
         changed = await asyncio.shield(life.roll_back(request.model, request.from_version, actor))
         return pb.RollbackModelResponse(model=_model(changed))
 
-    async def SetShadow(  # noqa: N802
-        self, request: pb.SetShadowRequest, context: Context
-    ) -> pb.SetShadowResponse:
+    async def SetShadow(self, request: pb.SetShadowRequest, context: Context) -> pb.SetShadowResponse:
         """See `ModelLife.set_shadow`."""
         life, actor = self._entered(context)
         changed = await asyncio.shield(life.set_shadow(request.model, request.version or None, actor))

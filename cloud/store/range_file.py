@@ -66,7 +66,7 @@ class _RangeFile(io.RawIOBase):
         self._at = base + offset
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer is given as memoryview
         wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
             return 0

@@ -109,8 +109,7 @@ def _average_of(network: nn.Module, plan: Plan) -> AveragedModel | None:
     """The running average of the weights, and of the batch norms' statistics, where the plan has one."""
     if plan.average_decay is None:
         return None
-    # PyTorch does not type this function.
-    keep = get_ema_multi_avg_fn(plan.average_decay)  # type: ignore[no-untyped-call]
+    keep = get_ema_multi_avg_fn(plan.average_decay)
     return AveragedModel(network, multi_avg_fn=keep, use_buffers=True)
 
 

@@ -147,7 +147,7 @@ def eight_bits(weights: bytes, input_name: str, pictures: Sequence[NDArray[np.fl
         return file.read_bytes()
 
 
-class _Pictures(CalibrationDataReader):  # type: ignore[misc]
+class _Pictures(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
     def __init__(self, name: str, pictures: Sequence[NDArray[np.float32]]) -> None:
         self._feeds: Iterator[dict[str, NDArray[np.float32]]] = iter([{name: p} for p in pictures])
 

@@ -59,9 +59,9 @@ class CloudLink:
         self.gate = gate
         self._channel = channel
         # The generated stubs carry no types; each method below states its own.
-        self._ingest: Any = IngestServiceStub(channel)  # type: ignore[no-untyped-call]
-        self._ledger: Any = LedgerServiceStub(channel)  # type: ignore[no-untyped-call]
-        self._agent: Any = AgentServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._ingest: Any = IngestServiceStub(channel)
+        self._ledger: Any = LedgerServiceStub(channel)
+        self._agent: Any = AgentServiceStub(channel)
 
     def pre_notify(self, request: PreNotifyRequest) -> PreNotifyResponse:
         """Announces a capture; the answer says that the slot is durable."""

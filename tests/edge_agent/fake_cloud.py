@@ -156,7 +156,7 @@ class FakeCloud(
 
     # Ingest
 
-    def PreNotify(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def PreNotify(self, request: Any, context: Any) -> Any:
         self._enter("PreNotify", context)
         with self.lock:
             self.announced.setdefault(request.capture_id, request)
@@ -166,14 +166,14 @@ class FakeCloud(
         answer.server_time.GetCurrentTime()
         return answer
 
-    def Withdraw(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Withdraw(self, request: Any, context: Any) -> Any:
         self._enter("Withdraw", context)
         with self.lock:
             self.withdrawn[request.capture_id] = request
         self._leave("Withdraw", context)
         return ingest.WithdrawResponse()
 
-    def OpenUpload(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def OpenUpload(self, request: Any, context: Any) -> Any:
         self._enter("OpenUpload", context)
         device = Verifier.parse(request.device_verifier_key)
         for part in request.parts:
@@ -195,7 +195,7 @@ class FakeCloud(
         self._leave("OpenUpload", context)
         return answer
 
-    def PutShards(self, requests: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+    def PutShards(self, requests: Any, context: Any) -> Iterator[Any]:
         self._enter("PutShards", context)
         self._streams.append(context)
         received = 0
@@ -256,7 +256,7 @@ class FakeCloud(
         )
         return None
 
-    def FindMissing(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def FindMissing(self, request: Any, context: Any) -> Any:
         self._enter("FindMissing", context)
         with self.lock:
             upload = self.uploads.get(request.session_id)
@@ -267,7 +267,7 @@ class FakeCloud(
         self._leave("FindMissing", context)
         return answer
 
-    def Commit(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Commit(self, request: Any, context: Any) -> Any:
         self._enter("Commit", context)
         with self.lock:
             upload = self.uploads.get(request.session_id)
@@ -295,13 +295,13 @@ class FakeCloud(
 
     # Ledger and results
 
-    def GetCheckpoint(self, _request: Any, context: Any) -> Any:  # noqa: N802
+    def GetCheckpoint(self, _request: Any, context: Any) -> Any:
         self._enter("GetCheckpoint", context)
         return ledger.GetCheckpointResponse(
             checkpoint=self.log.checkpoint(), log_verifier_key=str(self.log.signer.verifier)
         )
 
-    def WatchResults(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+    def WatchResults(self, request: Any, context: Any) -> Iterator[Any]:
         self._enter("WatchResults", context)
         if request.cursor > len(self.results):
             refuse(context, WireReason.CURSOR_INVALID)

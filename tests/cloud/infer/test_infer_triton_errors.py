@@ -60,14 +60,14 @@ class Answers(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.fails_with: tuple[grpc.StatusCode, str] = (grpc.StatusCode.OK, "")
         self.answer = service_pb2.ModelInferResponse()
 
-    async def ServerLive(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+    async def ServerLive(self, request: Any, context: Any) -> Any:
         return service_pb2.ServerLiveResponse(live=True)
 
-    async def ModelConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+    async def ModelConfig(self, request: Any, context: Any) -> Any:
         text = (self.repository / request.name / "config.pbtxt").read_text()
         return service_pb2.ModelConfigResponse(config=text_format.Parse(text, model_config_pb2.ModelConfig()))
 
-    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
         code, words = self.fails_with
         if code is not grpc.StatusCode.OK:
             await context.abort(code, words)
