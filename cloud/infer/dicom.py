@@ -64,11 +64,19 @@ class DicomObject:
         if ds.PhotometricInterpretation == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, ds)
         elif ds.SamplesPerPixel == 1:
-            pixels = apply_voi_lut(apply_modality_lut(pixels, ds), ds)
+            pixels = apply_modality_lut(pixels, ds)
+            pixels = apply_voi_lut(pixels, ds) if _has_window(ds) else pixels
         shown = flat(eight_bit(pixels))
         if shown.ndim == 3:
             shown = np.ascontiguousarray(shown[:, :, ::-1])
         return 255 - shown if ds.PhotometricInterpretation == "MONOCHROME1" else shown
+
+
+def _has_window(ds: Dataset) -> bool:
+    """Whether the object's window, if it has one, can be: PS3.3 C.11.2.1.2 wants a width of at least 1. Without
+    it the pixels keep the bits in use."""
+    width = ds.get("WindowWidth")
+    return width is None or float(np.min(width)) >= 1
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cloud.infer.annotate import Ellipse
+from cloud.infer.measure import perimeter
 from cloud.infer.outline import BAND_HW, RAYS, band, refined
 from cloud.infer.preprocess import SEGMENT_SIZE_HW, Gray, segment_input
 from cloud.training import brain, outline, segmentation
@@ -17,7 +18,6 @@ from cloud.training.card import HC18, SPLIT, Table, architecture_table
 from cloud.training.data import HeadFrame, head_frames
 from cloud.training.derive import U_NET, seeded
 from cloud.training.make_head import published_finder
-from cloud.training.metrics import perimeter_px
 from cloud.training.onnx_model import OnnxModel, exported
 from cloud.training.options import Options, Say, learn
 from cloud.training.outline import OutlineSample, OutlineTask
@@ -87,7 +87,7 @@ def outline_offset_px(frames: Sequence[HeadFrame]) -> float:
     for frame in frames:
         ellipse = brain.ellipse_of(frame.mask)
         if ellipse is not None:
-            more_px = perimeter_px(ellipse) - frame.circumference_mm / frame.mm_per_pixel
+            more_px = perimeter(ellipse) - frame.circumference_mm / frame.mm_per_pixel
             offsets.append(more_px / (2 * math.pi) * segment_input(frame.gray)[1].scale)
     return round(float(np.median(offsets)), 3)
 

@@ -42,12 +42,6 @@ def fit_head(probability: Plane, threshold: float = 0.5) -> Ellipse | None:
     return canonical_ellipse(cv2.fitEllipse(contour))
 
 
-def perimeter_px(ellipse: Ellipse) -> float:
-    """Perimeter in pixels (Ramanujan 1914, first formula)."""
-    a, b = ellipse.a, ellipse.b
-    return math.pi * (3 * (a + b) - math.sqrt((3 * a + b) * (a + 3 * b)))
-
-
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Twice the overlap over the sum of both areas; 1 for two empty masks."""
     total = int(first.sum()) + int(second.sum())

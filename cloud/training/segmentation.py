@@ -13,13 +13,14 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from cloud.infer.annotate import Ellipse, fill
+from cloud.infer.measure import perimeter
 from cloud.infer.preprocess import SEGMENT_SIZE_HW, Gray, Plane, letterbox, segment_input, to_image
 from cloud.training import augment
 from cloud.training.card import Table, mean_metric, metric
 from cloud.training.data import HeadFrame
 from cloud.training.derive import U_NET, Architecture, Changes, derive
 from cloud.training.loop import Batch, Plan
-from cloud.training.metrics import bootstrap, dice, fit_head, hausdorff_px, perimeter_px
+from cloud.training.metrics import bootstrap, dice, fit_head, hausdorff_px
 
 BATCH_SIZE = 8
 ELLIPSE_WEIGHT = 0.5
@@ -183,7 +184,7 @@ def score_ellipse(frame: HeadFrame, ellipse: Ellipse | None, offset_px: float = 
     return HeadScore(
         name=frame.name,
         dice=dice(found, truth),
-        circumference_error_mm=perimeter_px(inner) * frame.mm_per_pixel - frame.circumference_mm,
+        circumference_error_mm=perimeter(inner) * frame.mm_per_pixel - frame.circumference_mm,
         hausdorff_mm=hausdorff_px(found, truth) * frame.mm_per_pixel,
     )
 

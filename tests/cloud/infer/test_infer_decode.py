@@ -238,3 +238,11 @@ def test_a_dicom_file_without_pixels_is_refused(ramp: NDArray[np.uint8]) -> None
         with pytest.raises(ImageUnreadable, match="cannot be decoded") as refused:
             decode(data, "application/dicom")
         assert "Nobody" not in str(refused.value)
+
+
+def test_a_window_that_cannot_be_is_passed_over(ramp: NDArray[np.uint8]) -> None:
+    """A window width below 1 is none: the deep pixels are shown over their whole range, not refused."""
+    deep = (ramp.astype(np.uint16) + 1) * 100
+    shown = decode(dicom_bytes(deep, WindowCenter=0, WindowWidth=0), "application/dicom").pixels
+    np.testing.assert_array_equal(decode(dicom_bytes(deep), "application/dicom").pixels, shown)
+    assert int(shown.max()) >= 128

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cloud.infer.annotate import Ellipse, fill
+from cloud.infer.measure import perimeter
 from cloud.training.metrics import (
     area_under_curve,
     bootstrap,
@@ -15,7 +16,6 @@ from cloud.training.metrics import (
     dice,
     fit_head,
     hausdorff_px,
-    perimeter_px,
     softmax,
     temperature,
 )
@@ -45,14 +45,14 @@ def test_an_ellipse_is_found_again() -> None:
     assert fit is not None
     assert (fit.cx, fit.cy) == pytest.approx((truth.cx, truth.cy), abs=0.5)
     assert (fit.a, fit.b) == pytest.approx((truth.a, truth.b), abs=0.75)
-    assert perimeter_px(fit) == pytest.approx(perimeter_px(truth), rel=0.01)
+    assert perimeter(fit) == pytest.approx(perimeter(truth), rel=0.01)
     assert fit_head(np.zeros((20, 20), np.float32)) is None
 
 
 def test_a_circle_has_the_circumference_of_a_circle() -> None:
     """Ramanujan's formula is exact for circles."""
     circle = Ellipse(cx=0.0, cy=0.0, a=5.0, b=5.0, angle_deg=0.0)
-    assert perimeter_px(circle) == pytest.approx(10 * math.pi)
+    assert perimeter(circle) == pytest.approx(10 * math.pi)
 
 
 def test_area_under_the_curve() -> None:
