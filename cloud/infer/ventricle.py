@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -54,6 +54,26 @@ class NoWidth(Enum):
     """The region runs into the skull: no wall to measure to, or no ventricle at all."""
     UNSURE = "unsure"
     """The model's probability inside of the region is low."""
+
+
+NO_WIDTH_SENTENCES: Final[dict[NoWidth, dict[str, str]]] = {
+    NoWidth.NONE_FOUND: {
+        "en": "No lateral ventricle was found inside the head.",
+        "zh": "胎头内未找到侧脑室。",
+    },
+    NoWidth.NOT_TRANSVENTRICULAR: {
+        "en": "The atrium is not measured in this plane.",
+        "zh": "该切面不测量侧脑室房部。",
+    },
+    NoWidth.TOUCHES_SKULL: {
+        "en": "What was found runs into the skull, so there is no wall to measure to.",
+        "zh": "所见区域与颅骨相连，无法确定测量边界。",
+    },
+    NoWidth.UNSURE: {
+        "en": "What was found is not certain to be a lateral ventricle.",
+        "zh": "所见区域不能确定为侧脑室。",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from cloud.training.plane_figures import (
     rejection,
     robustness,
 )
-from cloud.training.plane_learning import PlaneReader, as_published, learn_in_two, samples_to_learn
+from cloud.training.plane_learning import PlaneReader, as_published, learn_in_stages, samples_to_learn
 from cloud.training.plane_machines import STUDY
 from cloud.training.planes import AMOUNTS, CLASSES, Amounts
 from cloud.training.publish import Port, Product, check_free, publish
@@ -64,7 +64,7 @@ def make(options: Options, say: Say, amounts: Amounts = AMOUNTS) -> Path:
     """Trains and publishes the model; returns the path of its weights."""
     check_new(options)
     learned, apart = planes.hold_out(samples_to_learn(options, amounts), options.seed)
-    network = learn_in_two(options, learned, NAME, say, amounts)
+    network = learn_in_stages(options, learned, NAME, say, amounts)
     model = as_published(network, learned, options.seed)
     read = PlaneReader(model)
     rules = fit_rules(read, apart)
@@ -105,8 +105,10 @@ def _card(options: Options, parameters: int, rules: Rules, tables: dict[str, lis
         "task": "tell the plane of a still: abdomen, brain, femur, thorax or other; and the plane of a brain",
         "step": "11 of 13: infer, classify",
         "seed": options.seed,
-        "epochs": options.epochs or planes.EPOCHS,
-        "epochs_of_real_planes_alone_before": options.epochs or planes.FIRST_EPOCHS,
+        "stages": [
+            f"{stage.name}: {options.epochs or stage.epochs} epochs, peak rate {stage.peak_rate:g}"
+            for stage in planes.STAGES
+        ],
         "split": SPLIT,
         "subplane_labels": list(SUB_PLANES),
         "known_failures": KNOWN_FAILURES,
@@ -137,7 +139,7 @@ def _rules_tables(rules: Rules) -> Table:
     return {
         "calibration": {
             "temperature": rules.temperature,
-            "method": "temperature scaling on held-out training patients, also mirrored and cropped",
+            "method": "temperature scaling on held-out training patients, also mirrored, cropped and in other grays",
             "frames": rules.frame_count,
         },
         "abstain": {
@@ -148,7 +150,7 @@ def _rules_tables(rules: Rules) -> Table:
         "novelty": {
             "max": rules.novelty_max,
             "rule": "a still is rejected when it is read as other, too improbable, or more novel than max: "
-            f"at most {FALSE_REJECTION:.0%} of held-out planes, mirrored and cropped ones among them, are",
+            f"at most {FALSE_REJECTION:.0%} of held-out planes, altered ones among them, are",
         },
         "subplane": {
             "temperature": rules.sub_plane_temperature,

@@ -191,7 +191,7 @@ class Novelty(nn.Module):
     holds. Divided by the square root of the feature count, so that training pictures lie near 1.
     """
 
-    LEVELS = 3
+    LEVELS = 5
     """How many levels it looks at, the stem's the first."""
 
     means: Tensor

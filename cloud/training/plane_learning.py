@@ -25,8 +25,10 @@ from cloud.training.options import Options, Say, learn, weights_of
 from cloud.training.plane_figures import Readings
 from cloud.training.planes import AMOUNTS, BATCH_SIZE, NO_SUB_PLANE, OTHER, Amounts, PlaneSample
 
-SUB_PLANE_PENALTY = 0.1
-"""Of the layer for the sub-planes; the best of 0.1, 1, 10 and 100 in five folds of the training patients."""
+SUB_PLANE_PENALTY = 1.0
+"""Of the layer for the sub-planes."""
+SUB_PLANE_COPIES = 3
+"""Augmented copies of each brain that the layer learns from beside it."""
 
 
 def samples_to_learn(options: Options, amounts: Amounts = AMOUNTS) -> list[PlaneSample]:
@@ -52,15 +54,18 @@ def learn_network(
     return learn(options, name, network, planes.PlaneTask(learned, amounts.samples_per_epoch), plan, say)
 
 
-def learn_in_two(
+def learn_in_stages(
     options: Options, learned: Sequence[PlaneSample], name: str, say: Say, amounts: Amounts = AMOUNTS
 ) -> ResidualClassifier:
-    """A network that has learned first from the real planes alone and then from all pictures."""
+    """A network that has learned from the pictures in STAGES."""
     real = [sample for sample in learned if sample.source in planes.FIRST_SOURCES]
-    plan = planes.plan(options.epochs or planes.FIRST_EPOCHS, options.seed)
-    first = learn_network(options, real, plan, f"{name}.first", say, amounts)
-    plan = planes.plan(options.epochs or planes.EPOCHS, options.seed)
-    return learn_network(options, learned, plan, name, say, amounts, start=first)
+    network: ResidualClassifier | None = None
+    for stage in planes.STAGES:
+        plan = planes.plan(options.epochs or stage.epochs, options.seed, stage.peak_rate)
+        chosen = real if stage.real_alone else learned
+        network = learn_network(options, chosen, plan, f"{name}.{stage.name}", say, amounts, network)
+    assert network is not None
+    return network
 
 
 def as_published(
@@ -82,14 +87,12 @@ def as_published(
     brains = [sample for sample in learned if sample.sub_plane != NO_SUB_PLANE]
     if not brains:
         raise ValueError("no picture has a known sub-plane")
-    both = [_mirrored(picture) for picture in planes.inputs(brains)] + planes.inputs(brains)
-    labels = torch.tensor([sample.sub_plane for sample in brains] * 2)
-    side = fit_linear(statistics_of(network, both), labels, len(SUB_PLANES), SUB_PLANE_PENALTY)
+    rng = np.random.default_rng([seed, 1])
+    copies = [planes.augmented(sample.canvas, rng) for _ in range(SUB_PLANE_COPIES) for sample in brains]
+    labels = torch.tensor([sample.sub_plane for sample in brains] * (1 + SUB_PLANE_COPIES))
+    found = statistics_of(network, [*planes.inputs(brains), *copies])
+    side = fit_linear(found, labels, len(SUB_PLANES), SUB_PLANE_PENALTY)
     return ExportedClassifier(network, novelty, side).eval()
-
-
-def _mirrored(picture: Plane) -> Plane:
-    return np.ascontiguousarray(picture[:, ::-1])
 
 
 class PlaneReader:

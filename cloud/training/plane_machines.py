@@ -23,7 +23,7 @@ from cloud.training.studies import keep
 NAME = "fetal_plane_cls_machines"
 STUDY = "planes-machines"
 """Under which name its figures are kept."""
-EPOCHS = 30
+EPOCHS = 15
 PLANES_ALONE = Amounts(negatives=0, lookalikes=0, fragments=0, heads=0)
 
 

@@ -34,10 +34,6 @@ NO_SUB_PLANE = -1
 """Sub-plane of what is no brain, and of a brain that shows none of the three."""
 
 BATCH_SIZE = 32
-FIRST_EPOCHS = 60
-"""Passes over the real planes alone. With made-up pictures from the start a network reached 0.877."""
-EPOCHS = 40
-"""Passes over everything, from where the first ended."""
 FIRST_SOURCES = ("planes", "hc18")
 HELD_OUT_SHARE = 0.1
 
@@ -71,6 +67,28 @@ STRENGTH = augment.Strength(
     sector_share=0.1,
     text_share=0.25,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A part of the learning, which goes on where the one before ended."""
+
+    name: str
+    """Where its state is kept."""
+    epochs: int
+    """Passes."""
+    peak_rate: float
+    """Highest learning rate."""
+    real_alone: bool = False
+    """Whether only frames of FIRST_SOURCES are learned from."""
+
+
+STAGES = (
+    Stage(name="real", epochs=60, peak_rate=3e-3, real_alone=True),
+    Stage(name="all", epochs=40, peak_rate=3e-3),
+    Stage(name="last", epochs=20, peak_rate=1e-3),
+)
+"""How the shipped weights are trained. With made-up pictures from the start a network reached 0.877."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +149,9 @@ def architecture() -> Architecture:
     )
 
 
-def plan(epochs: int, seed: int) -> Plan:
-    """How the shipped weights are trained."""
-    return Plan(epochs=epochs, peak_rate=3e-3, weight_decay=0.05, seed=seed, average_decay=0.99)
+def plan(epochs: int, seed: int, peak_rate: float = 3e-3) -> Plan:
+    """How fast and with what decay the network learns."""
+    return Plan(epochs=epochs, peak_rate=peak_rate, weight_decay=0.05, seed=seed, average_decay=0.99)
 
 
 def load(data: Path, split: str) -> list[PlaneSample]:

@@ -18,12 +18,12 @@ from cloud.training.plane_figures import Readings, Rules, plane_metrics, robustn
 from cloud.training.planes import BRAIN
 from cloud.training.strangers import SETS, strangers
 
-FOLDER = Path(__file__).resolve().parents[2] / "model_repository" / "fetal_plane_cls" / "2"
+FOLDER = Path(__file__).resolve().parents[2] / "model_repository" / "fetal_plane_cls" / "3"
 
 pytestmark = pytest.mark.slow
 
-LEAST_REJECTED = {"us_dicom": 0.6, "mpr": 0.85, "noise": 0.95}
-"""The goal is 0.95 for each; two sets miss it, as the card says: these floors guard what was reached."""
+LEAST_REJECTED = {"us_dicom": 0.79, "mpr": 0.95, "noise": 0.95}
+"""The goal is 0.95 for each; ultrasound of adults misses it, as the card says: its floor guards what was reached."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_altered_stills_are_read_as_the_card_says(
     assert stated.keys() == found.keys()
     for name, value in found.items():
         assert value >= stated[name] - 0.008, name
-        assert value >= 0.85, name
+        assert value >= 0.92, name
 
 
 @pytest.mark.req("BEY-07")
