@@ -328,6 +328,7 @@ def _console(
         ledger=ledger,
         ledger_dir=config.data_dir / "ledger",
         engine=engine,
+        thresholds=site_thresholds(config),
         clock=clock,
         version=installed_version(),
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),

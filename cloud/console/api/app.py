@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from cloud.console.api import captures, facts, ledger_files, pictures
+from cloud.console.api import assessments, captures, facts, ledger_files, pictures
 from cloud.console.api.guard import Guard
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
@@ -60,6 +60,7 @@ def _described_api() -> FastAPI:
     )
     app.include_router(captures.router())
     app.include_router(pictures.router())
+    app.include_router(assessments.router())
     app.include_router(facts.router())
     return app
 

@@ -25,6 +25,7 @@ from cloud.infer.pipeline import MODELS
 from cloud.infer.reading import NOTICE
 from cloud.infer.reasons import SENTENCES
 from cloud.infer.thresholds import REMARK_SENTENCES
+from cloud.infer.ventricle import NO_WIDTH_SENTENCES
 from cloud.publish.worklist import count_by_state
 from sonorelay.contract.reasons import EDGE_RULES, WIRE_RULES
 
@@ -76,6 +77,7 @@ def reasons() -> Reasons:
             for code, rule in WIRE_RULES.items()
         },
         abstain={code.value: Sentence(en=text["en"], zh=text["zh"]) for code, text in SENTENCES.items()},
+        no_width={c.value: Sentence(en=text["en"], zh=text["zh"]) for c, text in NO_WIDTH_SENTENCES.items()},
         best_frame={c.value: Sentence(en=text["en"], zh=text["zh"]) for c, text in BEST_SENTENCES.items()},
         remark={c.value: Sentence(en=text["en"], zh=text["zh"]) for c, text in REMARK_SENTENCES.items()},
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from cloud.console.api.models import Reading, Status, StepTime, WorkImage, WorkItem
+from cloud.console.api.models import Status, StepTime, WorkImage, WorkItem
+from cloud.console.api.reading_models import Reading
 from cloud.items import CaptureState, ImageState
 from cloud.items import WorkImage as StoredImage
 from cloud.items import WorkItem as StoredItem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from cloud.db import Database
 from cloud.infer import DescribingEngine
+from cloud.infer.thresholds import ThresholdScheme
 from cloud.ledger import Ledger
 from cloud.publish.hub import Hub
 from cloud.store import BlobStore
@@ -39,6 +40,8 @@ class ConsoleServices:
     """Now, as aware UTC."""
     version: str
     """Version of the software."""
+    thresholds: ThresholdScheme = field(default_factory=ThresholdScheme)
+    """The site's limits, for what is asked about stored lengths."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names accepted besides the loopback ones, lower case, without port."""
     heartbeat_s: float = HEARTBEAT_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 
 from cloud.console.api.app import openapi_document
-from cloud.console.api.models import Reading
+from cloud.console.api.reading_models import Reading
 from cloud.console.api.schema import OPENAPI_FILE, openapi_text
 from cloud.infer.assess import Context
+from cloud.infer.loop_reading import BestReason
+from cloud.infer.reading import SubPlane
 from cloud.infer.reasons import AbstainReason
+from cloud.infer.thresholds import RemarkCode
+from cloud.infer.ventricle import NoWidth
 from cloud.items import CaptureState
 from edge_agent.simulator.write import encode
 from sonorelay.contract.notes import Proof, Verifier
@@ -116,7 +121,7 @@ def test_what_the_lengths_say_reaches_the_page(console: RunningConsole, get: Get
     reading = image["reading"]
     measured = reading["measurements"]
     assert measured["hc_mm"] > measured["hc_mm_sd"] > 0
-    assert (measured["ventricle_width_mm"], measured["midline_shift_mm"]) == (12.4, None)
+    assert (measured["ventricle_width_mm"], measured["midline_shift_mm_sd"]) == (12.4, None)
     assert reading["lengths_judged"]
     assert (reading["gestational_age"]["text"], reading["gestational_age"]["source"]) == (
         "24w0d",
@@ -130,13 +135,34 @@ def test_what_the_lengths_say_reaches_the_page(console: RunningConsole, get: Get
     assert reading["threshold_scheme"]["sha256"] == verdict.context.thresholds.sha256
 
 
+@pytest.mark.req("READ-08")
+def test_the_plane_of_the_brain_and_the_ventricles_reach_the_page(console: RunningConsole, get: Get) -> None:
+    """Sub-plane with its certainty, calipers with the measured one first, midline, and why there is no width."""
+    shares = {"trans-thalamic": 0.55, "trans-ventricular": 0.41, "trans-cerebellar": 0.04}
+    subplane = SubPlane(label="trans-thalamic", probabilities=shares, sure=False)
+    shown = []
+    for no_width in (None, NoWidth.TOUCHES_SKULL):
+        verdict = Verdict(ventricle_mm=8.2, no_width=no_width, subplane=subplane)
+        capture_id = console.do(console.world.result(9, verdict))
+        shown.append(get(f"/api/captures/{capture_id}").json["images"][0]["reading"])
+    measured, refused = shown
+    assert measured["subplane"] == {"label": "trans-thalamic", "probabilities": shares, "sure": False}
+    for reading in shown:
+        first, second = reading["ventricles"]["calipers"]
+        assert (first["far"], second["far"], len(first["line"])) == (True, False, 4)
+        assert len(reading["ventricles"]["midline"]["line"]) == 4
+    assert (measured["ventricles"]["no_width"], refused["ventricles"]["no_width"]) == (None, "touches_skull")
+    assert measured["measurements"]["ventricle_width_mm"] == pytest.approx(8.2, abs=0.01)
+    assert refused["measurements"]["ventricle_width_mm"] is None
+
+
 def test_a_reading_of_an_earlier_version_is_still_shown() -> None:
     """What it does not have is null or empty; nothing is said about its lengths."""
     made, _ = made_reading(brain_shot(5), Verdict())
     old = made.to_json()
-    for key in ("lengths_judged", "gestational_age", "gestational_age_by_hc", "growth", "remarks", "loop"):
+    later = ("lengths_judged", "gestational_age", "gestational_age_by_hc", "growth", "remarks", "loop")
+    for key in (*later, "threshold_scheme", "subplane", "ventricles", "novelty"):
         del old[key]
-    del old["threshold_scheme"]
     old["measurements"] = {
         key: value
         for key, value in old["measurements"].items()
@@ -145,6 +171,7 @@ def test_a_reading_of_an_earlier_version_is_still_shown() -> None:
     shown = Reading.model_validate(old)
     assert shown.measurements is not None
     assert (shown.measurements.hc_mm_sd, shown.threshold_scheme, shown.growth) == (None, None, {})
+    assert (shown.subplane, shown.ventricles, shown.novelty) == (None, None, {})
     assert not shown.lengths_judged
 
 
@@ -215,9 +242,16 @@ def test_every_reason_has_its_words(get: Get) -> None:
     texts = get("/api/reasons").json
     assert {reason.value for reason in EdgeReason} == set(texts["edge"])
     assert {reason.value for reason in WireReason} == set(texts["wire"])
-    assert {reason.value for reason in AbstainReason} == set(texts["abstain"])
-    sentences = [rule["text"] for rule in texts["edge"].values()] + list(texts["abstain"].values())
+    tables = {"abstain": AbstainReason, "no_width": NoWidth, "best_frame": BestReason, "remark": RemarkCode}
+    for name, codes in tables.items():
+        assert {code.value for code in codes} == set(texts[name]), name
+    sentences = [rule["text"] for rule in texts["edge"].values()]
+    sentences += [sentence for name in tables for sentence in texts[name].values()]
     assert all(sentence["en"] and sentence["zh"] for sentence in sentences)
+    assert all(re.search("[\u4e00-\u9fff]", sentence["zh"]) for sentence in sentences)
+    # The page looks a code up without knowing its table; the one that two tables share means the same in both.
+    of_all = [code for name in ("edge", *tables) for code in texts[name]]
+    assert {"IMAGE_UNREADABLE"} == {code for code in of_all if of_all.count(code) > 1}
 
 
 def test_system_and_health(console: RunningConsole, get: Get) -> None:

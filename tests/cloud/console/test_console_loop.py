@@ -11,30 +11,11 @@ import pytest
 
 from cloud.console.api import pictures as pictures_module
 from cloud.console.api.facts import reasons
-from cloud.infer.loop_reading import BestReason, FrameReading, LoopReading
+from cloud.infer.loop_reading import BestReason
+from tests.cloud.console.made import BEST, made_loop
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot, made_reading
 from tests.cloud.infer.loops import dicom_loop
-
-BEST = 2
-
-
-def loop_reading() -> dict[str, Any]:
-    """The loop's part of a reading."""
-    frame = FrameReading(
-        index=BEST, stands_for=2, plane="brain", probability=0.99, head_confidence=None, hc_mm=None
-    )
-    return LoopReading(
-        frame_count=3,
-        frame_rate_hz=25.0,
-        best_frame=BEST,
-        best_reason=(BestReason.PLANE_SURE, BestReason.SHARP),
-        per_frame=(frame,),
-        plane_agreement=1.0,
-        finding_agreement=None,
-        finding_frames=(),
-        measurements=None,
-    ).to_json()
 
 
 @pytest.mark.req("READ-11")
@@ -59,7 +40,7 @@ def test_the_still_of_a_loop_is_its_best_frame(
 
     first_tag, first = shown("still")
     np.testing.assert_array_equal(frames[0], first)
-    reading = made_reading(shot, Verdict())[0].to_json() | {"loop": loop_reading(), "head": None}
+    reading = made_reading(shot, Verdict())[0].to_json() | {"loop": made_loop().to_json(), "head": None}
     console.do(world._conclude(capture_id, image_id, {"ok": True, "reading": reading, "pictures": {}}))
     tag, best = shown("still")
     np.testing.assert_array_equal(frames[BEST], best)

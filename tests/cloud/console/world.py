@@ -29,8 +29,9 @@ from cloud.infer.heatmap import heat_map, palette
 from cloud.infer.measure import Length, Scale, measure
 from cloud.infer.pictures import indexed_png, mask_png, small_png
 from cloud.infer.preprocess import crop_box
-from cloud.infer.reading import HeadReading, ModelUsed, Reading
+from cloud.infer.reading import HeadReading, ModelUsed, Reading, SubPlane
 from cloud.infer.reasons import AbstainReason
+from cloud.infer.ventricle import NoWidth, VentricleReading
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
 from cloud.publish import outbox
@@ -39,6 +40,7 @@ from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
 from cloud.store.disk import DiskBlobStore
 from edge_agent.simulator.exam import Shot, draw_examination
 from sonorelay.contract.reasons import EdgeReason
+from tests.cloud.console.made import made_ventricles
 
 DEVICE = "us-room-3"
 EDGE_MS = {
@@ -72,7 +74,11 @@ class Verdict:
     scaled: bool = True
     """Whether the scale is known."""
     ventricle_mm: float | None = None
-    """Width of the lateral ventricle, where it was measured."""
+    """Width of the lateral ventricle, where one was found."""
+    no_width: NoWidth | None = None
+    """Why it was not measured all the same."""
+    subplane: SubPlane | None = None
+    """Which standard plane of the brain."""
     context: Context = field(default_factory=Context)
     """Gestational age by the examination, and limits."""
 
@@ -102,6 +108,7 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
     truth = shot.still.truth
     height_px, width_px = truth.height_px, truth.width_px
     head, box, heat, measured = None, None, None, None
+    ventricles: VentricleReading | None = None
     pictures: dict[str, bytes] = {}
     if truth.ellipse is not None:
         e = truth.ellipse
@@ -110,12 +117,16 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         outline = np.asarray(contours[0][:, 0, :], np.float32)
         head = HeadReading(annotation=annotate(ellipse, outline, (height_px, width_px)), confidence=0.981)
-        ventricle_px = None if verdict.ventricle_mm is None else verdict.ventricle_mm / truth.mm_per_pixel
+        if verdict.ventricle_mm is not None:
+            ventricles = made_ventricles(ellipse, verdict.ventricle_mm / truth.mm_per_pixel, verdict.no_width)
+        width = ventricles.measured if ventricles else None
+        midline = ventricles.midline if ventricles else None
         measured = measure(
             ellipse,
             Scale(mm_per_pixel=truth.mm_per_pixel, source="given") if verdict.scaled else None,
             outline_sd_px=1.6,
-            ventricle_width=None if ventricle_px is None else Length(px=ventricle_px, sd_px=2.0),
+            ventricle_width=Length(px=width.width_px, sd_px=width.width_sd_px) if width else None,
+            midline_shift=Length(px=abs(midline.shift_px)) if midline else None,
         )
         pictures["mask.png"] = mask_png(mask)
         if verdict.finding is not None:
@@ -131,6 +142,7 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
         height_px=height_px,
         plane=verdict.plane,
         plane_probabilities=_spread(verdict.plane, 0.962, ("brain", "abdomen", "femur", "thorax")),
+        subplane=verdict.subplane,
         finding=finding,
         finding_probabilities=_spread(finding, verdict.probability, ("normal", "ventriculomegaly", "other"))
         if finding
@@ -139,6 +151,7 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
         head=head,
         crop=box,
         measurements=measured,
+        ventricles=ventricles,
         heat=heat,
         models=MODELS,
         timings_ms={"decode": 4.2, "segment": 38.0, "classify": 44.0},
@@ -189,7 +202,12 @@ class World:
         return capture_id
 
     async def store_images(
-        self, capture_id: str, files: list[bytes], shots: list[Shot], media_type: str = "image/png"
+        self,
+        capture_id: str,
+        files: list[bytes],
+        shots: list[Shot],
+        media_type: str = "image/png",
+        frame_count: int = 1,
     ) -> list[str]:
         """Steps 7 to 10: the bytes are kept and in the ledger; the capture is analysing. Image ids."""
         await self.store.put(_digest(b"".join(files)), b"".join(files))
@@ -227,7 +245,7 @@ class World:
                         sha256=_digest(data),
                         width_px=truth.width_px,
                         height_px=truth.height_px,
-                        frame_count=1,
+                        frame_count=frame_count,
                         mm_per_pixel=truth.mm_per_pixel,
                         scale_source="given",
                         source_format="png" if media_type == "image/png" else "dicom",

@@ -14,7 +14,20 @@ export function bytes(count: number): string {
 export const withSd = (value: number, sd: number | null | undefined, digits = 1): string =>
   sd === null || sd === undefined ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${sd.toFixed(digits)}`;
 
+/** A centile; one so far out that its decimals say nothing is named by its bound. */
+export function centileText(centile: number): string {
+  if (centile > 99.9) return '> 99.9';
+  return centile < 0.1 ? '< 0.1' : centile.toFixed(1);
+}
+
 export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)}%`;
+
+/** A probability in percent; rounding never makes a certainty of it. */
+export function probability(share: number, digits = 1): string {
+  const least = 10 ** -digits;
+  if (share * 100 > 100 - least) return `> ${(100 - least).toFixed(digits)}%`;
+  return share * 100 < least ? `< ${least.toFixed(digits)}%` : percent(share, digits);
+}
 
 const AGE_UNITS = [
   { unit: 'day', seconds: 86_400 },

@@ -16,8 +16,14 @@ export async function loadReasons(): Promise<void> {
   }
 }
 
-/** The sentence for an edge, abstention, best-frame or remark code; undefined while it is not known. */
+/** The sentence for an edge, abstention, no-width, best-frame or remark code; undefined while it is not known. */
 export function sentenceOf(code: string): Sentence | undefined {
   const known = reasons.value;
-  return known?.edge[code]?.text ?? known?.abstain[code] ?? known?.best_frame[code] ?? known?.remark[code];
+  return (
+    known?.edge[code]?.text ??
+    known?.abstain[code] ??
+    known?.no_width[code] ??
+    known?.best_frame[code] ??
+    known?.remark[code]
+  );
 }

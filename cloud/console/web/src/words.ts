@@ -7,11 +7,17 @@ import en from './i18n/en';
 
 type Translate = (key: string) => string;
 
+/** The class of the brain that every other one is an abnormality beside. */
+export const NORMAL = 'normal';
+
 export const findingName = (t: Translate, finding: string): string =>
   finding in en.finding ? t(`finding.${finding}`) : finding;
 
 export const planeName = (t: Translate, plane: string): string =>
   plane in en.plane ? t(`plane.${plane}`) : plane;
+
+export const subplaneName = (t: Translate, subplane: string): string =>
+  subplane in en.subplane.name ? t(`subplane.name.${subplane}`) : subplane;
 
 export function useLanguage(): ComputedRef<Language> {
   const { locale } = useI18n();

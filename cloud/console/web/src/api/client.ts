@@ -7,6 +7,7 @@ type Schemas = components['schemas'];
 export type WorkItem = Schemas['WorkItem'];
 export type WorkImage = Schemas['WorkImage'];
 export type Reading = Schemas['Reading'];
+export type Assessed = Schemas['Assessed'];
 export type Status = Schemas['Status'];
 export type StepTime = Schemas['StepTime'];
 export type Reasons = Schemas['Reasons'];

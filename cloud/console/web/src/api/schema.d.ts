@@ -109,6 +109,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/images/{image_id}/assessment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an image's stored lengths say at a gestational age
+         * @description By the limits that the site has now; the stored result and the ledger stay as they are. A reading without a head, or one whose outline is in doubt, has no length to judge: `lengths_judged` is false.
+         */
+        get: operations["get_assessment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reasons": {
         parameters: {
             query?: never;
@@ -181,6 +201,71 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Assessed
+         * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
+         */
+        Assessed: {
+            /**
+             * Lengths Judged
+             * @description Whether the lengths are relied on; if not, nothing is said.
+             */
+            lengths_judged: boolean;
+            /** @description As given. */
+            gestational_age: components["schemas"]["GestationalAge"];
+            /** @description Reckoned from HC. */
+            gestational_age_by_hc: components["schemas"]["GestationalAge"] | null;
+            /**
+             * Growth
+             * @description By length; empty without millimetres.
+             */
+            growth: {
+                [key: string]: components["schemas"]["Growth"];
+            };
+            /**
+             * Remarks
+             * @description Lengths beyond a limit.
+             */
+            remarks: components["schemas"]["Remark"][];
+            /** @description The limits, as the site has them now. */
+            threshold_scheme: components["schemas"]["SchemeUsed"];
+            /**
+             * Notice
+             * @description The standing mark.
+             */
+            notice: string;
+        };
+        /**
+         * Caliper
+         * @description A lateral ventricle and how wide it is.
+         */
+        Caliper: {
+            /**
+             * Far
+             * @description Whether it lies in the half of the head away from the probe.
+             */
+            far: boolean;
+            /**
+             * Width Px
+             * @description Inner width at the atrium, pixels.
+             */
+            width_px: number;
+            /**
+             * Width Px Sd
+             * @description 1 sigma of it, pixels.
+             */
+            width_px_sd: number;
+            /**
+             * Line
+             * @description The caliper's ends, [x0, y0, x1, y1] in still pixels.
+             */
+            line: number[];
+            /**
+             * Confidence
+             * @description Mean probability inside of the ventricle, 0..1.
+             */
+            confidence: number;
+        };
         /**
          * CaptureState
          * @description Where a capture stands, as the console shows it.
@@ -270,10 +355,10 @@ export interface components {
             text: string;
             /**
              * Source
-             * @description Given, or reckoned from the circumference.
+             * @description Given by the examination, by who asks now, or reckoned from the circumference.
              * @enum {string}
              */
-            source: "examination" | "hc";
+            source: "examination" | "asked" | "hc";
             /**
              * Sd Days
              * @description 1 sigma from the circumference's uncertainty alone, days.
@@ -682,6 +767,32 @@ export interface components {
             formula: string;
         };
         /**
+         * MidlineEcho
+         * @description The midline of the brain, where it is to be seen.
+         */
+        MidlineEcho: {
+            /**
+             * Angle Deg
+             * @description Against the head's longer axis, clockwise on the screen.
+             */
+            angle_deg: number;
+            /**
+             * Shift Px
+             * @description Off the head's longer axis, pixels; above 0 away from the probe.
+             */
+            shift_px: number;
+            /**
+             * Strength
+             * @description How clearly it is to be seen, 0..1.
+             */
+            strength: number;
+            /**
+             * Line
+             * @description Its ends, [x0, y0, x1, y1] in still pixels.
+             */
+            line: number[];
+        };
+        /**
          * ModelFacts
          * @description A model that this server runs.
          */
@@ -764,18 +875,27 @@ export interface components {
             plane_probabilities: {
                 [key: string]: number;
             };
+            /** @description The brain's, null for another plane. */
+            subplane: components["schemas"]["SubPlane"] | null;
             /**
              * Finding
-             * @description Most probable class of the brain, also when abstained.
+             * @description "normal", or the type as an unscored hint; also when abstained.
              */
             finding: string | null;
             /**
              * Finding Probabilities
-             * @description Probability of every class.
+             * @description Of every class; only 1 minus that of normal is a score.
              */
             finding_probabilities: {
                 [key: string]: number;
             } | null;
+            /**
+             * Novelty
+             * @description Distance from what a model learned from, by model; 1 for the like.
+             */
+            novelty: {
+                [key: string]: number;
+            };
             /**
              * Abstained
              * @description Whether the finding is not to be relied on.
@@ -816,6 +936,8 @@ export interface components {
             remarks: components["schemas"]["Remark"][];
             /** @description The limits used. */
             threshold_scheme: components["schemas"]["SchemeUsed"] | null;
+            /** @description Null where they were not looked for. */
+            ventricles: components["schemas"]["Ventricles"] | null;
             /** @description Place and degree of the evidence. */
             heat: components["schemas"]["Heat"] | null;
             /**
@@ -864,6 +986,13 @@ export interface components {
              * @description Why a reading gives nothing to rely on.
              */
             abstain: {
+                [key: string]: components["schemas"]["Sentence"];
+            };
+            /**
+             * No Width
+             * @description Why no ventricle is measured.
+             */
+            no_width: {
                 [key: string]: components["schemas"]["Sentence"];
             };
             /**
@@ -1014,6 +1143,29 @@ export interface components {
             ms: number | null;
         };
         /**
+         * SubPlane
+         * @description Which of the standard planes of the brain the still shows.
+         */
+        SubPlane: {
+            /**
+             * Label
+             * @description Most probable one; where it is not sure, no more than a weak hint.
+             */
+            label: string;
+            /**
+             * Probabilities
+             * @description Probability of each.
+             */
+            probabilities: {
+                [key: string]: number;
+            };
+            /**
+             * Sure
+             * @description Whether it reaches the model's threshold.
+             */
+            sure: boolean;
+        };
+        /**
          * System
          * @description Facts about this server.
          */
@@ -1063,6 +1215,24 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /**
+         * Ventricles
+         * @description Lateral ventricles and midline.
+         */
+        Ventricles: {
+            /**
+             * No Width
+             * @description Why none is measured, see /api/reasons; null where one is.
+             */
+            no_width: string | null;
+            /**
+             * Calipers
+             * @description What was found; the first is the measured one, if one is.
+             */
+            calipers: components["schemas"]["Caliper"][];
+            /** @description The midline, null where it is not to be seen. */
+            midline: components["schemas"]["MidlineEcho"] | null;
         };
         /**
          * WireReasonText
@@ -1514,6 +1684,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_assessment: {
+        parameters: {
+            query: {
+                /** @description Days, above 0 and at most 315. */
+                gestational_age_days: number;
+            };
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assessed"];
+                };
+            };
+            /** @description No such image, or it has no reading (yet). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
