@@ -183,6 +183,9 @@ def statistics_of(
     return torch.cat(parts)
 
 
+_FARTHEST = 100.0
+
+
 class Novelty(nn.Module):
     """How far a picture lies from those learned from: a Mahalanobis distance of its features' statistics.
 
@@ -206,17 +209,20 @@ class Novelty(nn.Module):
     def forward(self, found: Tensor) -> Tensor:
         """Distance float32 [N, 1], at least 0, of the statistics of LEVELS levels, float32 [N, D]."""
         apart = torch.matmul(found.unsqueeze(1) - self.means, self.whitening)
-        squares = apart.square().mean(dim=2)
+        # Farther than this is novel by any measure, and a square in half precision would be infinite.
+        squares = apart.clamp(-_FARTHEST, _FARTHEST).square().mean(dim=2)
         return squares.min(dim=1, keepdim=True).values.clamp_min(1e-12).sqrt()
 
 
 def fit_novelty(found: Tensor, labels: Tensor, shrinkage: float = 0.1) -> Novelty:
     """The distance to the classes of the given statistics: float32 [N, D] with int64 [N] labels 0..K-1.
 
-    Each feature counts in units of its own deviation. The covariance within the classes is shrunk towards its
-    mean variance, so that directions in which the training features hardly differ do not decide alone.
+    Each feature counts in units of its own deviation, at least a thousandth of the largest. The covariance
+    within the classes is shrunk towards its mean variance, so that directions in which the training features
+    hardly differ do not decide alone.
     """
-    scale = found.double().std(dim=0).clamp_min(1e-6)
+    deviation = found.double().std(dim=0)
+    scale = deviation.clamp_min(max(1e-6, 1e-3 * float(deviation.max())))
     classes = range(int(labels.max()) + 1)
     means = torch.stack([found[labels == label].mean(dim=0) for label in classes])
     within = (found - means[labels]).double() / scale

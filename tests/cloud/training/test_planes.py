@@ -41,6 +41,7 @@ from cloud.training.planes import (
     PlaneTask,
 )
 from cloud.training.strangers import NOISE_COUNT, strangers
+from cloud.training.studies import kept
 from tests.cloud.training.dicom_bytes import dicom_bytes
 
 LABELS = {
@@ -350,8 +351,8 @@ def test_machines_left_out_leave_a_table(tmp_path: Path) -> None:
         quiet=True,
     )
     plane_machines.make(options, lambda _line: None, FEW)
-    rows = plane_machines.kept_table(options.work)
-    assert [] == plane_machines.kept_table(tmp_path)
+    rows = kept(options.work, plane_machines.STUDY)
+    assert [] == kept(tmp_path, plane_machines.STUDY)
     assert ["accuracy, A", "sub-plane accuracy, A", "accuracy, B", "sub-plane accuracy, B"] == [
         row["name"] for row in rows
     ]
