@@ -86,7 +86,7 @@ def test_the_peak_lies_inside_the_lesion(model: OnnxModel, heads: list[BrainSamp
     A lesion covers about 3 % of a crop; the goal is 80 %, the card states what was reached.
     """
     assert len(heads) >= 25
-    assert float(peaks_inside(model(brain.inputs(heads)), heads).mean()) >= 0.6
+    assert float(peaks_inside(model(brain.inputs(heads)), heads).mean()) >= 0.8
 
 
 @pytest.mark.slow
