@@ -141,7 +141,11 @@ def _data() -> list[Table]:
         {**FETAL_PLANES, "use": f"four types, {', '.join(PLANES)}; the stretch to squares is undone"},
         {**HC18, "use": "further brains"},
         {**BRAIN_ABNORMAL, "use": "further brains, whatever their finding"},
-        {"name": "made-up", "licence": "none needed", "attribution": "cloud/training/negatives.py"},
+        {
+            "name": "made-up",
+            "licence": "none needed",
+            "attribution": "cloud/training/negatives.py and lookalikes.py",
+        },
     ]
 
 

@@ -15,6 +15,7 @@ from cloud.infer.preprocess import Gray, letterbox
 from cloud.training import augment
 from cloud.training.data import brain_frames, head_frames, plane_frames
 from cloud.training.ferns import SIDE_PX, Channels, channels, channels_of
+from cloud.training.lookalikes import lookalike
 from cloud.training.metrics import Labels, Values
 from cloud.training.negatives import negative
 
@@ -96,7 +97,8 @@ def load(data: Path, split: str, seed: int) -> FernSamples:
         samples.add(head.gray, "brain", head.group, "hc18")
     rng = np.random.default_rng([seed, 1])
     for number in range(len(samples.labels)):
-        samples.add(negative(rng), "other", f"made-up:{number}", "made-up")
+        picture = lookalike(rng) if number % 2 else negative(rng)
+        samples.add(picture, "other", f"made-up:{number}", "made-up")
     for brain in brain_frames(data, split):
         samples.add(brain.gray, "brain", brain.group, "brain_abnormal")
     return samples
