@@ -262,24 +262,30 @@ class Reader:
 
     def _inside(self, models: Models, seen: _Seen, watch: Stopwatch) -> _Seen:
         """With the brain's classes and ventricles, where the still shows a brain with a head to cut out."""
-        region = seen.region
-        if seen.plane.label != BRAIN or region.brain_canvas is None:
+        canvas = seen.region.brain_canvas
+        if seen.plane.label != BRAIN or canvas is None:
             return seen
+        beside = None
+        if models.has(VENTRICLE_MODEL) and models.is_alone():
+            beside = self._beside.submit(self._ventricles, models, seen, canvas, watch)
         with watch.step("classify"):
-            outputs = models.run(BRAIN_MODEL, "crop", region.brain_canvas, alone=models.is_alone())
+            outputs = models.run(BRAIN_MODEL, "crop", canvas, alone=False)
             info = models.describe(BRAIN_MODEL)
             brain = classify(outputs["logits"], info, outputs.get("novelty"))
-        ventricles = None
-        if models.has(VENTRICLE_MODEL) and region.search.head and region.crop:
-            with watch.step("measure"):
-                probability = models.run(
-                    VENTRICLE_MODEL, "crop", region.brain_canvas, alone=models.is_alone()
-                )["probability"]
-                view = seen.subplane.label if seen.subplane and seen.subplane.sure else None
-                ventricles = read_ventricles(
-                    probability, region.brain_canvas, region.search.head.ellipse, region.crop, view=view
-                )
+        ventricles = beside.result() if beside else self._ventricles(models, seen, canvas, watch)
         return replace(seen, brain=brain, maps=outputs["map"], ventricles=ventricles)
+
+    def _ventricles(
+        self, models: Models, seen: _Seen, canvas: NDArray[np.float32], watch: Stopwatch
+    ) -> VentricleReading | None:
+        """Ventricles and midline, where the repository has their model; by one thread, as the plane."""
+        head, crop = seen.region.search.head, seen.region.crop
+        if not models.has(VENTRICLE_MODEL) or head is None or crop is None:
+            return None
+        with watch.step("measure"):
+            outputs = models.run(VENTRICLE_MODEL, "crop", canvas, alone=False)
+            view = seen.subplane.label if seen.subplane and seen.subplane.sure else None
+            return read_ventricles(outputs["probability"], canvas, head.ellipse, crop, view=view)
 
     def _reading(
         self,
