@@ -84,6 +84,7 @@ class TritonServer:
             "--allow-gpu-metrics=false",
             "--pinned-memory-pool-byte-size=0",
             "--exit-timeout-secs=5",
+            f"--backend-config=python,shm-default-byte-size={64 << 20}",
             *self._options,
         ]
         with self.log.open("ab") as log:
