@@ -77,7 +77,8 @@ def test_other_canvases_give_a_new_version(derived: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_half_precision_form_is_of_the_card(derived: Path, name: str) -> None:
-    """The file's digest and size are the card's, it is about half as large, and the rest of the card stays."""
+    """The file's digest and size are the card's, it is about half as large (the covariance of novelty stays single),
+    and the rest of the card stays."""
     card = _card(derived / name)
     data = (derived / name / card["version"] / HALF).read_bytes()
     variant = card["variants"]["fp16"]
@@ -86,7 +87,7 @@ def test_the_half_precision_form_is_of_the_card(derived: Path, name: str) -> Non
         variant["sha256"],
         variant["size_bytes"],
     )
-    assert len(data) < 0.6 * card["size_bytes"]
+    assert len(data) < 0.65 * card["size_bytes"]
     before = _card(SHIPPED / name)
     assert {**before, "variants": card["variants"]} == card
 

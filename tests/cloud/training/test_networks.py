@@ -10,7 +10,7 @@ from cloud.training.networks import ResidualClassifier, SegmentationUNet
 
 def _grad_cam(network: ResidualClassifier, image: torch.Tensor) -> torch.Tensor:
     """Grad-CAM by automatic differentiation, without ReLU, summed (not averaged) over the map's pixels."""
-    features = network.features(image).detach().requires_grad_(True)
+    features = network.levels(image)[-1].detach().requires_grad_(True)
     logits, _ = network.head(features.mean(dim=(2, 3)))
     maps = []
     for label in range(logits.shape[1]):
