@@ -39,6 +39,8 @@ def make(options: Options, say: Say, amounts: Amounts = PLANES_ALONE) -> Path:
         network = learn_network(options, others, plan, name, say, amounts)
         read = PlaneReader(as_published(network, others, options.seed))
         found = figures(read, unseen, machine, options.seed, plan.epochs)
+        known = [sample for sample in dev if sample.machine != machine]
+        found.append(_beside(read, known, machine, options.seed, plan.epochs))
         rows += found
         for row in found:
             say(f"{NAME}: {row['name']} {row['value']} ({row['low_95']} to {row['high_95']}), {row['note']}")
@@ -74,3 +76,11 @@ def figures(
         brains = [groups[number] for number in known]
         rows.append(mean_metric(f"sub-plane accuracy, {machine}", told, brains, seed, "share", note))
     return rows
+
+
+def _beside(read: PlaneReader, known: Sequence[PlaneSample], machine: str, seed: int, epochs: int) -> Table:
+    """Accuracy of the same network on dev frames of the machines that it has seen, for comparison."""
+    right = read(planes.inputs(known)).logits.argmax(axis=1) == np.array([sample.label for sample in known])
+    groups = [sample.group for sample in known]
+    note = f"the same training of {epochs} epochs; dev frames of the other machines"
+    return mean_metric(f"accuracy, machines seen, without {machine}", right, groups, seed, "share", note)
