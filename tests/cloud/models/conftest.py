@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +169,10 @@ async def reading(serve: Any, reading_config: Any) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def admin(reading: Any) -> AsyncIterator[Admin]:
+def admin(reading: Any) -> Iterator[Admin]:
     """Its administrator, on loopback."""
     made = Admin(reading.endpoints.grpc)
-    yield made  # type: ignore[misc]
+    yield made
     made.client.__exit__()
 
 

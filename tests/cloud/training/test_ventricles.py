@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -161,8 +162,8 @@ def test_figures_of_a_model_that_knows_the_truth(monkeypatch: pytest.MonkeyPatch
     known: dict[bytes, Plane] = {}
     paint = paint_ventricles
 
-    def painting(*arguments: object, **named: object) -> object:
-        painted = paint(*arguments, **named)  # type: ignore[arg-type]
+    def painting(*arguments: Any, **named: Any) -> Any:
+        painted = paint(*arguments, **named)
         box = crop_box(HEAD, painted.gray.shape)
         ventricle = ventricles.cut_mask(painted.ventricle, box).astype(np.float32)
         picture = np.stack([cv2.GaussianBlur(ventricle, (0, 0), 0.6), np.zeros_like(ventricle)])
