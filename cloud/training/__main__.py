@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from cloud.training.options import Options, Say
 
 MODELS = ("segmentation", "outline", "planes", "ventricles", "brain", "ferns")
 STUDIES = ("segmentation-folds", "planes-machines", "brain-folds")
 DERIVED = "derived"
 EVAL = "eval"
+
+
+class Maker(Protocol):
+    """A module that makes one model."""
+
+    def check_new(self, options: Options) -> None:
+        """Raises VersionExists when the version was already published."""
+
+    def make(self, options: Options, say: Say) -> Path:
+        """Trains and publishes the model; returns the path of its weights."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +57,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", type=int, default=1, help="version to publish")
     top.add_argument("--epochs", type=int, help="passes over the samples; default: as the shipped weights")
     top.add_argument("--seed", type=int, default=0, help="seed of everything random")
-    top.add_argument("--resume", action="store_true", help="go on with the state of a stopped run")
+    top.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the state of a stopped run; all keeps what it had published",
+    )
     top.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to PyTorch")
     top.add_argument("--initial-weights", type=Path, help="state dictionary to start from")
     top.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -98,13 +116,15 @@ def _run(asked: argparse.Namespace) -> None:
         initial_weights=asked.initial_weights,
         quiet=asked.quiet,
     )
-    makers = {
-        "segmentation": make_head.make,
-        "outline": make_outline.make,
-        "planes": make_planes.make,
-        "ventricles": make_ventricles.make,
-        "brain": make_brain.make,
-        "ferns": make_ferns.make,
+    models: Mapping[str, Maker] = {
+        "segmentation": make_head,
+        "outline": make_outline,
+        "planes": make_planes,
+        "ventricles": make_ventricles,
+        "brain": make_brain,
+        "ferns": make_ferns,
+    }
+    studies = {
         "segmentation-folds": head_folds.make,
         "planes-machines": plane_machines.make,
         "brain-folds": brain_folds.make,
@@ -112,15 +132,32 @@ def _run(asked: argparse.Namespace) -> None:
     if asked.model == EVAL:
         if evaluate(options, _say):
             raise ValueError("the figures above are not those of the cards")
-        return
-    if asked.model != "all":
-        _say(f"published {makers[asked.model](options, _say)}")
-        return
-    for check in (make_head, make_outline, make_planes, make_ventricles, make_brain, make_ferns):
-        check.check_new(options)
-    for name in MODELS:
-        _say(f"published {makers[name](options, _say)}")
-    derive_all(options.out, options.data, _say)
+    elif asked.model in studies:
+        _say(f"published {studies[asked.model](options, _say)}")
+    elif asked.model in models:
+        _say(f"published {models[asked.model].make(options, _say)}")
+    else:
+        make_all(models, options)
+        derive_all(options.out, options.data, _say)
+
+
+def make_all(models: Mapping[str, Maker], options: Options) -> None:
+    """Makes the models in their order; a resumed run keeps those that it has published.
+
+    Raises VersionExists before any training where one exists and the run is not a resumed one.
+    """
+    from cloud.training.publish import VersionExists
+
+    made: set[str] = set()
+    for name, model in models.items():
+        try:
+            model.check_new(options)
+        except VersionExists:
+            if not options.resume:
+                raise
+            made.add(name)
+    for name, model in models.items():
+        _say(f"{name} was published before" if name in made else f"published {model.make(options, _say)}")
 
 
 def _say(line: str) -> None:

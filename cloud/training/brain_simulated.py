@@ -11,10 +11,8 @@ import numpy as np
 from cloud.infer.annotate import Ellipse
 from cloud.infer.preprocess import Gray
 from cloud.training.brain import BrainSample, Mask, head_sample
-from cloud.training.scanner import printed_heads
+from cloud.training.scanner import LESION_SHARE, PRINTS, printed_heads
 
-PRINTS = 960
-LESION_SHARE = 0.5
 _ATRIUM_REACH = 0.65
 """Radius of what counts as the widened atrium's place, as a share of its width."""
 

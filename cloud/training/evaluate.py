@@ -166,7 +166,10 @@ def _planes(published: Published, options: Options) -> Measured:
         frame_count=card["calibration"]["frames"],
         sub_plane_count=card["subplane"]["frames"],
     )
-    yield "measured", plane_metrics(read, rules, planes.load(options.data, "dev"), options.seed)
+    yield (
+        "measured",
+        plane_metrics(read, rules, planes.to_measure(options.data, options.work, options.seed), options.seed),
+    )
     yield "measured", robustness(read, rules, list(plane_frames(options.data, "dev")), options.seed)
     yield "measured", rejection(read, rules, options.data, options.seed)
 

@@ -13,7 +13,7 @@ from cloud.infer.preprocess import CROP_SIZE_PX
 from cloud.training import brain, make_head
 from cloud.training.brain import BrainSample, HeadFinder
 from cloud.training.brain_figures import NORMAL, BrainData, baseline, figures
-from cloud.training.brain_simulated import PRINTS, simulated_heads
+from cloud.training.brain_simulated import simulated_heads
 from cloud.training.brain_task import BrainTask, painted_lesion, painted_narrow, painted_wide
 from cloud.training.card import BRAIN_ABNORMAL, FETAL_PLANES, HC18, SPLIT, Table, architecture_table
 from cloud.training.classification import Calibration, least_probability, predict
@@ -30,6 +30,7 @@ from cloud.training.networks import (
 from cloud.training.onnx_model import exported
 from cloud.training.options import Options, Say, learn, start_of, weights_of
 from cloud.training.publish import Port, Product, check_free, publish
+from cloud.training.scanner import PRINTS
 from cloud.training.studies import kept
 
 NAME = "fetal_brain_cls"

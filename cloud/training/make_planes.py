@@ -51,6 +51,13 @@ DATA: list[Table] = [
         "attribution": "cloud/training/negatives.py and lookalikes.py; fragments are of planes",
         "use": "other, and drawn heads",
     },
+    {
+        "name": "virtual scanner",
+        "licence": "none needed",
+        "attribution": "edge_agent.simulator",
+        "use": "further stills of the four planes, so that its prints are no strangers; no sub-plane is learned "
+        "from them",
+    },
 ]
 """What was learned from."""
 
@@ -70,7 +77,9 @@ def make(options: Options, say: Say, amounts: Amounts = AMOUNTS) -> Path:
     rules = fit_rules(read, apart)
     dev = list(plane_frames(options.data, "dev"))
     tables: dict[str, list[Table]] = {
-        "metrics": plane_metrics(read, rules, planes.load(options.data, "dev"), options.seed),
+        "metrics": plane_metrics(
+            read, rules, planes.to_measure(options.data, options.work, options.seed, amounts), options.seed
+        ),
         "robustness": robustness(read, rules, dev, options.seed),
         "rejection": rejection(read, rules, options.data, options.seed),
         "machines": kept(options.work, STUDY),

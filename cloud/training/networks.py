@@ -160,12 +160,16 @@ class ResidualClassifier(nn.Module):
         return flat.reshape(flat.shape[0], flat.shape[1], features.shape[2], features.shape[3])
 
 
+_LEAST_VARIANCE = 1e-6
+"""Well above the smallest half-precision number: a silent channel counts the same in either precision."""
+
+
 def statistics(levels: Sequence[Tensor]) -> Tensor:
     """Mean and standard deviation of each channel over the picture, level by level: float32 [N, 2 x channels]."""
     parts: list[Tensor] = []
     for level in levels:
         mean = level.mean(dim=(2, 3), keepdim=True)
-        deviation = (level - mean).square().mean(dim=(2, 3)).clamp_min(1e-12).sqrt()
+        deviation = (level - mean).square().mean(dim=(2, 3)).clamp_min(_LEAST_VARIANCE).sqrt()
         parts += [mean.flatten(1), deviation]
     return torch.cat(parts, dim=1)
 

@@ -17,7 +17,7 @@ from cloud.training.card import Table, mean_metric, metric
 from cloud.training.classification import least_probability
 from cloud.training.data import PLANES, SUB_PLANES, PlaneFrame
 from cloud.training.metrics import Labels, Values, bootstrap, calibration_error, softmax, temperature
-from cloud.training.planes import BRAIN, NO_SUB_PLANE, OTHER, PlaneSample
+from cloud.training.planes import NO_SUB_PLANE, OTHER, SCANNER, PlaneSample
 from cloud.training.strangers import SETS, strangers
 
 WANTED_SUB_PLANE_ACCURACY = 0.9
@@ -153,7 +153,8 @@ gammas, since a machine of tomorrow has another."""
 
 
 def plane_metrics(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed: int) -> list[Table]:
-    """Accuracy, calibration and false rejection on frames of `planes`, and brains of the other data sets."""
+    """Accuracy, calibration and false rejection on frames of `planes`; accuracy and rejection on the brains of
+    the other data sets and on stills of the virtual scanner, where there are some."""
     own = [sample for sample in samples if sample.source == "planes"]
     readings = read(planes.inputs(own))
     groups = [sample.group for sample in own]
@@ -176,7 +177,7 @@ def plane_metrics(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed
     ]
     rows += [row(f"recall, {name}", right, every[labels == label]) for label, name in enumerate(PLANES)]
     rows += _sub_plane_metrics(rules, own, readings, seed)
-    return [*rows, *_brains(read, rules, samples, seed)]
+    return [*rows, *_elsewhere(read, rules, samples, seed)]
 
 
 def _sub_plane_metrics(
@@ -214,17 +215,25 @@ def _sub_plane_metrics(
     return rows
 
 
-def _brains(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed: int) -> list[Table]:
+_ELSEWHERE = {
+    "hc18": ("frames", "brain", "hc18 dev"),
+    "brain_abnormal": ("frames", "brain", "brain_abnormal dev"),
+    SCANNER: ("stills", "their plane", "another seed than was learned from"),
+}
+
+
+def _elsewhere(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed: int) -> list[Table]:
     rows: list[Table] = []
-    for source in ("hc18", "brain_abnormal"):
-        heads = [sample for sample in samples if sample.source == source]
-        readings = read(planes.inputs(heads))
-        groups = [sample.group for sample in heads]
-        brain = rules.chances(readings).argmax(axis=1) == BRAIN
+    for source, (stills, plane, note) in _ELSEWHERE.items():
+        own = [sample for sample in samples if sample.source == source]
+        if not own:
+            continue
+        readings = read(planes.inputs(own))
+        groups = [sample.group for sample in own]
+        right = rules.chances(readings).argmax(axis=1) == np.array([sample.label for sample in own])
         rejected = rules.rejects(readings)
-        note = f"{source} dev"
-        rows.append(mean_metric(f"{source} frames read as brain", brain, groups, seed, "share", note))
-        rows.append(mean_metric(f"{source} frames rejected", rejected, groups, seed, "share", note))
+        rows.append(mean_metric(f"{source} {stills} read as {plane}", right, groups, seed, "share", note))
+        rows.append(mean_metric(f"{source} {stills} rejected", rejected, groups, seed, "share", note))
     return rows
 
 

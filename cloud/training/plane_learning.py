@@ -32,9 +32,13 @@ SUB_PLANE_COPIES = 3
 
 
 def samples_to_learn(options: Options, amounts: Amounts = AMOUNTS) -> list[PlaneSample]:
-    """Every training picture: of the three data sets, and made up."""
+    """Every training picture: of the three data sets, made up, and of the virtual scanner."""
     frames = list(plane_frames(options.data, "train"))
-    return [*planes.load(options.data, "train"), *planes.made_up(frames, options.seed, amounts)]
+    return [
+        *planes.load(options.data, "train"),
+        *planes.made_up(frames, options.seed, amounts),
+        *planes.printed(options.work, options.seed, amounts.prints),
+    ]
 
 
 def learn_network(
@@ -79,7 +83,7 @@ def as_published(
     """
     network.eval()
     rng = np.random.default_rng(seed)
-    real = [sample for sample in learned if sample.label != OTHER and sample.source != "made-up head"]
+    real = [sample for sample in learned if sample.label != OTHER and sample.source != planes.DRAWN_HEAD]
     pictures = planes.inputs(real) + [planes.augmented(sample.canvas, rng) for sample in real]
     clusters = sorted({(sample.source, sample.label) for sample in real})
     places = [clusters.index((sample.source, sample.label)) for sample in real] * 2

@@ -24,7 +24,7 @@ NAME = "fetal_plane_cls_machines"
 STUDY = "planes-machines"
 """Under which name its figures are kept."""
 EPOCHS = 15
-PLANES_ALONE = Amounts(negatives=0, lookalikes=0, fragments=0, heads=0)
+PLANES_ALONE = Amounts(negatives=0, lookalikes=0, fragments=0, heads=0, prints=0)
 
 
 def make(options: Options, say: Say, amounts: Amounts = PLANES_ALONE) -> Path:

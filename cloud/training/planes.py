@@ -26,6 +26,7 @@ from cloud.training.derive import RESNET_18, Architecture, Changes, derive
 from cloud.training.lookalikes import fragment, lookalike, made_up_head
 from cloud.training.loop import Batch, Plan
 from cloud.training.negatives import negative
+from cloud.training.scanner import LESION_SHARE, PRINTS, printed_stills
 
 CLASSES = (*PLANES, "other")
 OTHER = CLASSES.index("other")
@@ -35,6 +36,8 @@ NO_SUB_PLANE = -1
 
 BATCH_SIZE = 32
 FIRST_SOURCES = ("planes", "hc18")
+SCANNER = "virtual scanner"
+DRAWN_HEAD = "made-up head"
 HELD_OUT_SHARE = 0.1
 
 SHARES = {
@@ -47,7 +50,11 @@ SHARES = {
     ("planes", "trans-cerebellar"): 0.25,
     ("hc18", "brain"): 0.5,
     ("brain_abnormal", "brain"): 0.35,
-    ("made-up head", "brain"): 0.15,
+    (DRAWN_HEAD, "brain"): 0.15,
+    (SCANNER, "abdomen"): 0.15,
+    (SCANNER, "brain"): 0.15,
+    (SCANNER, "femur"): 0.15,
+    (SCANNER, "thorax"): 0.15,
     ("made-up", "other"): 0.35,
     ("lookalike", "other"): 0.7,
     ("fragment", "other"): 0.35,
@@ -103,6 +110,8 @@ class Amounts:
     """Fragments of the training frames."""
     heads: int = 400
     """Drawn heads."""
+    prints: int = PRINTS
+    """Stills of the virtual scanner."""
     samples_per_epoch: int = 896
     """Pictures drawn for one epoch."""
 
@@ -186,11 +195,30 @@ def made_up(frames: Sequence[PlaneFrame], seed: int, amounts: Amounts = AMOUNTS)
 
     samples = made(amounts.negatives, negative, OTHER, "made-up")
     samples += made(amounts.lookalikes, lookalike, OTHER, "lookalike")
-    samples += made(amounts.heads, made_up_head, BRAIN, "made-up head")
+    samples += made(amounts.heads, made_up_head, BRAIN, DRAWN_HEAD)
     for number in range(amounts.fragments if frames else 0):
         frame = frames[number % len(frames)]
         samples.append(_sample(fragment(frame.gray, rng), OTHER, frame.group, "fragment"))
     return samples
+
+
+def to_measure(data: Path, work: Path, seed: int, amounts: Amounts = AMOUNTS) -> list[PlaneSample]:
+    """The frames of `dev`, and stills of the virtual scanner from another seed than those learned from.
+
+    Raises ScannerFailed when it does not print.
+    """
+    return [*load(data, "dev"), *printed(work, seed + 1, amounts.prints // 2)]
+
+
+def printed(folder: Path, seed: int, count: int) -> list[PlaneSample]:
+    """Stills of the virtual scanner, printed once into a folder below the given one.
+
+    Raises ScannerFailed when it does not print.
+    """
+    return [
+        _sample(still.gray, CLASSES.index(still.truth["type"]), f"{SCANNER}:{still.name}", SCANNER)
+        for still in (printed_stills(folder, seed, count, LESION_SHARE) if count else [])
+    ]
 
 
 def _sample(

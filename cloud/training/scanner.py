@@ -15,6 +15,10 @@ from typing import Any
 from cloud.infer.preprocess import Gray
 from cloud.training.data import read_gray
 
+PRINTS = 960
+"""Stills that one model learns from; all models share them."""
+LESION_SHARE = 0.5
+"""How many of the otherwise normal heads get a lesion."""
 _LIMIT_S = 3600
 
 
@@ -24,7 +28,7 @@ class ScannerFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Print:
-    """One printed still that shows a head."""
+    """One printed still."""
 
     name: str
     """Its file name, one of its own in the folder."""
@@ -37,7 +41,15 @@ class Print:
 
 
 def printed_heads(folder: Path, seed: int, count: int, lesion_share: float = 0.0) -> list[Print]:
-    """The heads among `count` stills; they are printed into a part of `folder` where they are not there yet.
+    """The heads among `printed_stills`. Raises ScannerFailed as that does."""
+    stills = printed_stills(folder, seed, count, lesion_share)
+    return [
+        still for still in stills if still.truth["type"] == "brain" and still.truth["ellipse"] is not None
+    ]
+
+
+def printed_stills(folder: Path, seed: int, count: int, lesion_share: float = 0.0) -> list[Print]:
+    """`count` stills of all planes; they are printed into a part of `folder` where they are not there yet.
 
     `lesion_share` of the otherwise normal heads get a lesion. Raises ScannerFailed with the program's last words.
     """
@@ -54,7 +66,6 @@ def printed_heads(folder: Path, seed: int, count: int, lesion_share: float = 0.0
             truth=row["truth"],
         )
         for row in rows
-        if row["truth"]["type"] == "brain" and row["truth"]["ellipse"] is not None
     ]
 
 

@@ -82,7 +82,8 @@ def _casts_to(node: onnx.NodeProto, kind: int) -> bool:
 
 
 def rounded(weights: bytes) -> bytes:
-    """The model with every weight and every value between nodes rounded to a half, and single arithmetic.
+    """The model with every weight and every value between nodes rounded to a half, and single arithmetic; the
+    nodes that stay exact keep both.
 
     That is what a GPU does with halves: it stores halves and adds up in single precision. The processor itself
     would compute most of a half-precision graph in single, and hide what overflows.
@@ -90,8 +91,9 @@ def rounded(weights: bytes) -> bytes:
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(weights))
     graph = model.graph
     kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input)}
+    exact = {name for node in graph.node if _EXACT in node.name for name in node.input}
     for tensor in graph.initializer:
-        if tensor.data_type == _FLOAT:
+        if tensor.data_type == _FLOAT and tensor.name not in exact:
             with np.errstate(over="ignore"):
                 halves = numpy_helper.to_array(tensor).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(halves.astype(np.float32), tensor.name))

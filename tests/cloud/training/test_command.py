@@ -6,13 +6,16 @@ import csv
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from cloud.training.__main__ import MODELS, main, parser
+from cloud.training.__main__ import MODELS, main, make_all, parser
+from cloud.training.options import Options, Say
+from cloud.training.publish import VersionExists, check_free
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,6 +69,44 @@ def test_one_command_goes_from_images_to_a_published_model(samples: Path, tmp_pa
     before = (out / "fetal_head_seg" / "1" / "model.onnx").read_bytes()
     assert main([*command, "--epochs", "1", "--quiet"]) == 2
     assert before == (out / "fetal_head_seg" / "1" / "model.onnx").read_bytes()
+
+
+class _Maker:
+    """Publishes an empty version, and counts how often it was asked to."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.made = name, 0
+
+    def check_new(self, options: Options) -> None:
+        check_free(options.out, self.name, options.version)
+
+    def make(self, options: Options, _say: Say) -> Path:
+        self.made += 1
+        folder = options.out / self.name / str(options.version)
+        folder.mkdir(parents=True)
+        return folder
+
+
+def test_a_resumed_run_keeps_what_it_had_published(tmp_path: Path) -> None:
+    """After a stop between two models the first is kept and the second made; unasked, nothing is trained."""
+    first, second = _Maker("first"), _Maker("second")
+    makers = {"first": first, "second": second}
+    options = Options(
+        data=tmp_path,
+        out=tmp_path / "out",
+        work=tmp_path / "work",
+        version=1,
+        epochs=1,
+        seed=0,
+        resume=False,
+        initial_weights=None,
+    )
+    first.make(options, print)
+    with pytest.raises(VersionExists, match="first version 1"):
+        make_all(makers, options)
+    assert (first.made, second.made) == (1, 0)
+    make_all(makers, replace(options, resume=True))
+    assert (first.made, second.made) == (1, 1)
 
 
 def test_missing_images_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

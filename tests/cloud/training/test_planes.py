@@ -50,7 +50,7 @@ LABELS = {
     "femur": ("Fetal femur", "Not A Brain"),
     "thorax": ("Fetal thorax", "Not A Brain"),
 }
-FEW = Amounts(negatives=6, lookalikes=6, fragments=6, heads=3, samples_per_epoch=64)
+FEW = Amounts(negatives=6, lookalikes=6, fragments=6, heads=3, prints=12, samples_per_epoch=64)
 
 
 def _sample(
@@ -331,7 +331,10 @@ def test_a_whole_making_goes_from_images_to_a_card_with_every_table(tmp_path: Pa
     assert [machine] == card["machines"]
     figures = {row["name"] for row in card["metrics"]}
     assert {"accuracy over four planes", "false rejection", "sub-plane accuracy"} <= figures
-    assert {"hc18", "planes", "brain_abnormal", "made-up"} == {row["name"] for row in card["data"]}
+    assert {"virtual scanner stills read as their plane", "virtual scanner stills rejected"} <= figures
+    assert {"hc18", "planes", "brain_abnormal", "made-up", "virtual scanner"} == {
+        row["name"] for row in card["data"]
+    }
     assert any("accuracy over four planes" in line for line in lines)
 
 
