@@ -18,11 +18,11 @@ from cloud.training.plane_figures import Readings, Rules, plane_metrics, robustn
 from cloud.training.planes import BRAIN
 from cloud.training.strangers import SETS, strangers
 
-FOLDER = Path(__file__).resolve().parents[2] / "model_repository" / "fetal_plane_cls" / "3"
+FOLDER = Path(__file__).resolve().parents[2] / "model_repository" / "fetal_plane_cls" / "4"
 
 pytestmark = pytest.mark.slow
 
-LEAST_REJECTED = {"us_dicom": 0.79, "mpr": 0.95, "noise": 0.95}
+LEAST_REJECTED = {"us_dicom": 0.82, "mpr": 0.95, "noise": 0.95}
 """The goal is 0.95 for each; ultrasound of adults misses it, as the card says: its floor guards what was reached."""
 
 
