@@ -10,7 +10,8 @@ import math
 import os
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -93,22 +94,39 @@ class _CappedFile:
 
 def read_header(path: Path) -> Header:
     """The header of the image file at `path`; its pixels are not read. Errors: HeaderRefused, for nothing else."""
+    with _opened(path, _WANTED) as (ds, capped):
+        return _header(path, ds, capped)
+
+
+def read_dataset(path: Path, keywords: Sequence[str]) -> Dataset:
+    """These elements of a file whose header was read already, as far as it has them. Errors: HeaderRefused."""
+    with _opened(path, keywords) as (ds, _):
+        ds.decode()
+        return ds
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """What pydicom raises on damaged headers leaves as HeaderRefused; its warnings, whose text may hold a value of
+    the header, are kept quiet."""
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            # A warning's text may hold a value of the header.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            capped = _CappedFile(file)
-            ds = pydicom.dcmread(
-                capped,
-                stop_before_pixels=True,
-                specific_tags=list(_WANTED),
-                force=True,
-            )
-            return _header(path, ds, capped)
+            yield
     except PermissionError as exc:
         raise HeaderRefused(LeftOutReason.FILE_UNREADABLE) from exc
     except _DAMAGED as exc:
         raise HeaderRefused(LeftOutReason.HEADER_DAMAGED) from exc
+
+
+@contextmanager
+def _opened(path: Path, keywords: Sequence[str]) -> Iterator[tuple[Dataset, _CappedFile]]:
+    with damage_named(), path.open("rb") as file:
+        capped = _CappedFile(file)
+        yield (
+            pydicom.dcmread(capped, stop_before_pixels=True, specific_tags=list(keywords), force=True),
+            capped,
+        )
 
 
 def _header(path: Path, ds: Dataset, capped: _CappedFile) -> Header:
