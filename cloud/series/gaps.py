@@ -157,9 +157,9 @@ def search(
             is_timed_out=is_timed_out,
         )
 
-    for folder in (folder for folders in strategies for folder in folders):
-        if not left:
-            break
+    # Drawing on a strategy lists folders: not once all is found.
+    walked = (folder for folders in strategies for folder in folders)
+    while left and (folder := next(walked, None)) is not None:
         if folder in seen:
             continue
         seen.add(folder)

@@ -1,7 +1,7 @@
 """Beside the thirteen steps: series: reads the header of a file that nobody vouches for.
 
-A header or a reason comes back, whatever the bytes are: at most HEADER_MAX_BYTES are read, none allocated on a file's
-word alone, nothing unpacked, and no value leaves that is too long, not finite or not decodable.
+A header or a reason comes back, whatever the bytes are: at most HEADER_MAX_BYTES in READS_MAX pieces are read, none
+allocated on a file's word alone, nothing unpacked, and no value leaves that is too long, not finite or not decodable.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ from cloud.series.reasons import LeftOutReason
 T = TypeVar("T")
 
 HEADER_MAX_BYTES: Final = 8 * 1024**2
+READS_MAX: Final = 250_000
+"""Elements and items are read one by one: without a limit, 8 MiB of empty items take pydicom minutes."""
+ITEMS_MAX: Final = 100_000
+_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+"""The tag of an item, little and big endian."""
 _TEXT_MAX_BYTES: Final = 1024
 _SIDE_MAX_PX: Final = 32_768
 _FRAMES_MAX: Final = 20_000
@@ -59,13 +64,14 @@ _WANTED: Final = (
 
 
 class _CappedFile:
-    """A file that gives at most HEADER_MAX_BYTES in all, never more at once than it has, and says when it was
-    asked for what lies beyond its end."""
+    """A file that gives at most HEADER_MAX_BYTES in READS_MAX pieces, never more at once than it has, and says when
+    it was asked for what lies beyond its end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, reads_max: int) -> None:
         self._file = file
         self._size_bytes = os.fstat(file.fileno()).st_size
         self._left_bytes = HEADER_MAX_BYTES
+        self._left_reads = reads_max
         self.fell_short = False
 
     def read(self, size_bytes: int = -1) -> bytes:
@@ -77,7 +83,8 @@ class _CappedFile:
             self.fell_short = True
         wanted = max(0, min(size_bytes, there))
         self._left_bytes -= wanted
-        if self._left_bytes < 0:
+        self._left_reads -= 1
+        if self._left_bytes < 0 or self._left_reads < 0:
             raise HeaderRefused(LeftOutReason.HEADER_TOO_LARGE)
         return self._file.read(wanted)
 
@@ -92,15 +99,15 @@ class _CappedFile:
         return self._file.tell() + size_bytes > self._size_bytes
 
 
-def read_header(path: Path) -> Header:
-    """The header of the image file at `path`; its pixels are not read. Errors: HeaderRefused, for nothing else."""
-    with _opened(path, _WANTED) as (ds, capped):
-        return _header(path, ds, capped)
+def read_header(path: Path, *, reads_max: int = READS_MAX, items_max: int = ITEMS_MAX) -> Header:
+    """The header of the image file at `path`; its pixels are not read. Errors: HeaderRefused, and no other."""
+    with _opened(path, _WANTED, reads_max) as (ds, capped):
+        return _header(path, ds, capped, items_max)
 
 
 def read_dataset(path: Path, keywords: Sequence[str]) -> Dataset:
     """These elements of a file whose header was read already, as far as it has them. Errors: HeaderRefused."""
-    with _opened(path, keywords) as (ds, _):
+    with _opened(path, keywords, READS_MAX) as (ds, _):
         ds.decode()
         return ds
 
@@ -120,16 +127,16 @@ def damage_named() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path, keywords: Sequence[str]) -> Iterator[tuple[Dataset, _CappedFile]]:
+def _opened(path: Path, keywords: Sequence[str], reads_max: int) -> Iterator[tuple[Dataset, _CappedFile]]:
     with damage_named(), path.open("rb") as file:
-        capped = _CappedFile(file)
+        capped = _CappedFile(file, reads_max)
         yield (
             pydicom.dcmread(capped, stop_before_pixels=True, specific_tags=list(keywords), force=True),
             capped,
         )
 
 
-def _header(path: Path, ds: Dataset, capped: _CappedFile) -> Header:
+def _header(path: Path, ds: Dataset, capped: _CappedFile, items_max: int) -> Header:
     meta_class = str(ds.file_meta.get("MediaStorageSOPClassUID", "")) if hasattr(ds, "file_meta") else ""
     if meta_class == _DIRECTORY_CLASS:
         raise HeaderRefused(LeftOutReason.DICOM_DIRECTORY)
@@ -152,7 +159,7 @@ def _header(path: Path, ds: Dataset, capped: _CappedFile) -> Header:
         images_in_acquisition=_whole(ds, "ImagesInAcquisition"),
         rows=rows,
         columns=columns,
-        places=_places(ds, frame_count),
+        places=_places(ds, frame_count, items_max),
         frame_count=frame_count,
         frame_rate_hz=_frame_rate_hz(ds),
         slice_thickness_mm=_positive(ds, "SliceThickness"),
@@ -175,11 +182,10 @@ def _check_pixels_follow(ds: Dataset, capped: _CappedFile) -> bool:
     raw = capped.read(12) if not capped.ends_within(12) else b""
     tag = raw and struct.unpack(f"{order}HH", raw[:4])
     if not tag or tag[0] << 16 | tag[1] not in _PIXEL_TAGS:
-        if capped.fell_short:
-            raise HeaderRefused(LeftOutReason.HEADER_DAMAGED)
         # Whatever is forced through the parser ends here too: a text named .dcm has no preamble and no UID.
-        anything = ds.preamble is not None or "SOPInstanceUID" in ds or "SOPClassUID" in ds
-        raise HeaderRefused(LeftOutReason.NOT_AN_IMAGE if anything else LeftOutReason.NOT_DICOM)
+        if ds.preamble is None and "SOPInstanceUID" not in ds and "SOPClassUID" not in ds:
+            raise HeaderRefused(LeftOutReason.NOT_DICOM)
+        raise HeaderRefused(LeftOutReason.HEADER_DAMAGED if capped.fell_short else LeftOutReason.NOT_AN_IMAGE)
     (size_bytes,) = struct.unpack(f"{order}L", raw[4:8] if is_implicit else raw[8:12])
     capped.seek(start + (8 if is_implicit else 12))
     return bool(size_bytes != _UNDEFINED and capped.ends_within(size_bytes))
@@ -281,8 +287,12 @@ def _window(ds: Dataset) -> tuple[float, float] | None:
     return None if centre is None or width is None or width < 1 else (centre, width)
 
 
-def _places(ds: Dataset, frame_count: int) -> tuple[Place, ...]:
+def _places(ds: Dataset, frame_count: int, items_max: int) -> tuple[Place, ...]:
     """Of an enhanced object one place per frame (PS3.3 C.7.6.16), else one."""
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        raw = ds.get_item(keyword).value if keyword in ds else b""
+        if isinstance(raw, bytes) and max(map(raw.count, _ITEMS)) > items_max:
+            raise HeaderRefused(LeftOutReason.HEADER_TOO_LARGE)
     frames = ds.get("PerFrameFunctionalGroupsSequence")
     if not frames:
         return (_place([ds]),)

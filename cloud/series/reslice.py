@@ -18,7 +18,7 @@ from cloud.series.volume import OUTSIDE, Volume
 
 SLAB_MAX_MM: Final = 200.0
 _LAYERS_MAX: Final = 256
-_SAMPLES_MAX: Final = 256 * 1024**2
+_SAMPLES_MAX: Final = 64 * 1024**2
 
 
 class SlabMode(StrEnum):
@@ -52,7 +52,7 @@ class Slice:
 
 
 _SHOWN: Final[dict[SlabMode, Callable[[Any], Any]]] = {
-    SlabMode.MEAN: lambda layers: np.ma.mean(layers, axis=0, dtype=np.float32),
+    SlabMode.MEAN: lambda layers: np.ma.mean(layers, axis=0),
     SlabMode.MIP: lambda layers: np.ma.max(layers, axis=0),
     SlabMode.MINIP: lambda layers: np.ma.min(layers, axis=0),
 }
@@ -81,13 +81,12 @@ def cut(
         raise SliceInvalid("the slab is too thick for so many pixels")
     layers = _layers(volume, plane, slab_mm, layer_count)
     is_outside = layers == OUTSIDE
-    pixels: NDArray[np.int16]
     if layer_count == 1:
-        pixels, empty = layers[0], is_outside[0]
+        shown, empty = layers[0], is_outside[0]
     else:
-        shown = _SHOWN[mode](np.ma.masked_array(layers, is_outside))
-        empty = np.ma.getmaskarray(shown)
-        pixels = np.rint(shown.filled(0)).astype(np.int16)
+        masked = _SHOWN[mode](np.ma.masked_array(layers, is_outside))
+        shown, empty = masked.filled(OUTSIDE), np.ma.getmaskarray(masked)
+    pixels = np.rint(shown).astype(np.int16)
     pixels[empty] = outside
     return Slice(
         plane=plane,
@@ -101,7 +100,7 @@ def cut(
     )
 
 
-def _layers(volume: Volume, plane: Plane, slab_mm: float, count: int) -> NDArray[np.int16]:
+def _layers(volume: Volume, plane: Plane, slab_mm: float, count: int) -> NDArray[np.float32]:
     """Parallel planes through the slab, count x height x width; OUTSIDE where no voxel lies."""
     normal = np.array(plane.normal)
     apart_mm = slab_mm / (count - 1) if count > 1 else 1.0
@@ -113,4 +112,6 @@ def _layers(volume: Volume, plane: Plane, slab_mm: float, count: int) -> NDArray
     resample.SetOutputOrigin(first.tolist())
     resample.SetOutputDirection(np.stack([plane.u, plane.v, normal], axis=1).ravel().tolist())
     resample.SetDefaultPixelValue(OUTSIDE)
-    return np.asarray(sitk.GetArrayFromImage(resample.Execute(volume.image)), dtype=np.int16)
+    # Into int16 SimpleITK cuts fractions off: half a step too dark, and towards zero.
+    resample.SetOutputPixelType(sitk.sitkFloat32)
+    return np.asarray(sitk.GetArrayFromImage(resample.Execute(volume.image)), dtype=np.float32)
