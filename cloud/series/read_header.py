@@ -37,6 +37,7 @@ _SIDE_MAX_PX: Final = 32_768
 _FRAMES_MAX: Final = 20_000
 _DIRECTORY_CLASS: Final = "1.2.840.10008.1.3.10"
 _UNDEFINED: Final = 0xFFFFFFFF
+_ELEMENT_BYTES: Final = 8
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _REPLACEMENT: Final = "\ufffd"
 # What pydicom raises on damaged input; it has no common error.
@@ -79,7 +80,8 @@ class _CappedFile:
             # pydicom reads to the end only to unpack a deflated data set, which may grow a thousandfold.
             raise HeaderRefused(LeftOutReason.HEADER_DEFLATED)
         there = self._size_bytes - self._file.tell()
-        if there < size_bytes and there != 0:
+        # Nothing left where the next element would begin (8 bytes of tag, representation, length) is an orderly end.
+        if there < size_bytes and (there, size_bytes) != (0, _ELEMENT_BYTES):
             self.fell_short = True
         wanted = max(0, min(size_bytes, there))
         self._left_bytes -= wanted
@@ -179,9 +181,10 @@ def _check_pixels_follow(ds: Dataset, capped: _CappedFile) -> bool:
     is_implicit, is_little = ds.original_encoding
     order = "<" if is_little else ">"
     start = capped.tell()
-    raw = capped.read(12) if not capped.ends_within(12) else b""
-    tag = raw and struct.unpack(f"{order}HH", raw[:4])
-    if not tag or tag[0] << 16 | tag[1] not in _PIXEL_TAGS:
+    raw = capped.read(_ELEMENT_BYTES)
+    raw += capped.read(4) if raw else b""
+    tag = struct.unpack(f"{order}HH", raw[:4]) if len(raw) == 12 else (0, 0)
+    if tag[0] << 16 | tag[1] not in _PIXEL_TAGS:
         # Whatever is forced through the parser ends here too: a text named .dcm has no preamble and no UID.
         if ds.preamble is None and "SOPInstanceUID" not in ds and "SOPClassUID" not in ds:
             raise HeaderRefused(LeftOutReason.NOT_DICOM)
