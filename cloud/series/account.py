@@ -5,10 +5,11 @@ It names files by their place below the folder asked about, never a patient.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cloud.series.geometry import Plan
 from cloud.series.reasons import LEFT_OUT, Refusal
@@ -43,22 +44,53 @@ def account(series: Series, folder: Path, files: Mapping[str, Slice]) -> dict[st
     }
 
 
-def summary(series: Series, language: str) -> Iterable[str]:
+_LINES: Final[dict[str, dict[str, str]]] = {
+    "used": {
+        "en": "{members} images of the series, {used} slices used",
+        "zh": "该序列有 {members} 幅图像，使用 {used} 个层面",
+    },
+    "left_out": {"en": "left out: {count} ({code}) {sentence}", "zh": "未使用：{count}（{code}）{sentence}"},
+    "not_whole": {
+        "en": "the folder holds more files than are looked at",
+        "zh": "文件夹中的文件数超过检查上限",
+    },
+    "missing": {"en": "missing by number: {numbers}", "zh": "按编号缺少：{numbers}"},
+    "timed_out": {
+        "en": "the time was up before all folders were searched",
+        "zh": "搜索时间已到，未检查全部文件夹",
+    },
+    "refused": {"en": "no reconstruction ({code}): {sentence}", "zh": "无法重建（{code}）：{sentence}"},
+    "note": {"en": "note ({code}): {sentence}", "zh": "注意（{code}）：{sentence}"},
+    "pictures": {
+        "en": "{count} pictures. Research use, not for diagnosis.",
+        "zh": "{count} 幅图片。仅供研究，不用于诊断。",
+    },
+}
+
+
+def summary(series: Series, picture_count: int, language: str) -> Iterable[str]:
     """It in lines for a person, without file names; `language` is `en` or `zh`."""
+
+    def line(name: str, **values: object) -> str:
+        return _LINES[name][language].format(**values)
+
     used = len(series.plan.slices) if isinstance(series.plan, Plan) else 0
-    yield f"{len(series.members)} images of the series, {used} slices used"
+    yield line("used", members=len(series.members), used=used)
     for reason, count in Counter(each.reason for each in series.left_out).most_common():
-        yield f"left out: {count} ({reason}) {LEFT_OUT[reason][language]}"
+        yield line("left_out", count=count, code=reason, sentence=LEFT_OUT[reason][language])
     if not series.is_whole:
-        yield "the folder holds more files than are looked at"
+        yield line("not_whole")
     if series.gaps.missing:
         numbers = [str(each.instance_number) for each in series.gaps.missing]
-        yield f"missing by number: {', '.join(numbers[:20])}{' ...' if len(numbers) > 20 else ''}"
+        yield line("missing", numbers=", ".join(numbers[:20]) + (" ..." if len(numbers) > 20 else ""))
+    if series.gaps.is_timed_out:
+        yield line("timed_out")
     if isinstance(series.plan, Refusal):
-        yield f"no reconstruction ({series.plan.reason}): {series.plan.sentence(language)}"
-        return
-    for note in series.plan.notes:
-        yield f"note ({note.kind}): {note.sentence(language)}"
+        yield line("refused", code=series.plan.reason, sentence=series.plan.sentence(language))
+    else:
+        for note in series.plan.notes:
+            yield line("note", code=note.kind, sentence=note.sentence(language))
+    yield line("pictures", count=picture_count)
 
 
 def _used(series: Series, folder: Path) -> list[dict[str, Any]]:
@@ -126,4 +158,6 @@ def _both(sentences: Mapping[str, str]) -> dict[str, str]:
 def _place(path: Path, folder: Path) -> str:
     """Below the folder asked about, its place there; elsewhere, the whole path."""
     path, folder = path.absolute(), folder.absolute()
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+    place = path.relative_to(folder) if path.is_relative_to(folder) else path
+    # Names of files are bytes; those of older Chinese systems are often GB 18030 and no UTF-8.
+    return os.fsencode(place).decode("utf-8", "backslashreplace")

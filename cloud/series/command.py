@@ -204,9 +204,8 @@ def _run(options: argparse.Namespace) -> int:
     told = account(series, options.folder, pictures)
     text = json.dumps(told, ensure_ascii=False, indent=1)
     durable.write(options.out / "account.json", text.encode(), _PRIVATE)
-    for line in summary(series, options.language):
+    for line in summary(series, len(pictures), options.language):
         print(line)
-    print(f"{len(pictures)} pictures. {NOTICE}")
     return 0 if pictures else 1
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ MISSING_MAX: Final = 10_000
 INTERVALS_S: Final = (3_600.0, 86_400.0, 7 * 86_400.0, 31 * 86_400.0)
 """How far from the series' folder in time, before or after, others may have been created: step by step wider."""
 LIMIT_S: Final = 60.0
+FOLDERS_MAX: Final = 200_000
 
 Clock = Callable[[], float]
 CreatedAt = Callable[[Path], float]
@@ -107,9 +109,11 @@ def folders_by_time(
     folder: Path, archive: Path, *, created_at: CreatedAt, intervals_s: Sequence[float] = INTERVALS_S
 ) -> Iterator[Path]:
     """Second strategy: folders of `archive` created within the first interval around the creation of `folder`, the
-    nearest in time first, then those within the next; those beyond the last are not looked through."""
+    nearest in time first, then those within the next; those beyond the last are not looked through. Of a larger
+    archive the first FOLDERS_MAX folders are considered."""
     origin_s = created_at(folder)
-    apart = sorted((abs(created_at(each) - origin_s), each) for each in _with_all_below(archive.resolve()))
+    folders = islice(_with_all_below(archive.resolve()), FOLDERS_MAX)
+    apart = sorted((abs(created_at(each) - origin_s), each) for each in folders)
     within_s = -1.0
     for interval_s in intervals_s:
         yield from (each for apart_s, each in apart if within_s < apart_s <= interval_s)
@@ -162,6 +166,8 @@ def search(
     while left and (folder := next(walked, None)) is not None:
         if folder in seen:
             continue
+        if clock() >= end_s:
+            return answer(True)
         seen.add(folder)
         for path in _files_of(folder):
             if clock() >= end_s:

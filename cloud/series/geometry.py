@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -98,7 +98,7 @@ def understand(members: Sequence[Header], current: Header, *, threshold: int = T
 
     candidates = placed_frames(members, left_out)
     if not candidates:
-        cine = next((each for each in members if each.frame_count > 1), None)
+        cine = next((each for each in members if each.frame_count > 1 and _is_moving(each)), None)
         if cine is None:
             return refused(RefusalReason.NO_POSITIONS)
         rate = f"{cine.frame_rate_hz:.1f} Hz" if cine.frame_rate_hz else "? Hz"
@@ -118,7 +118,22 @@ def understand(members: Sequence[Header], current: Header, *, threshold: int = T
             else too_few(len(stack), max(2, threshold))
         )
     result = refusal or _plan(stack, current)
-    return Geometry(result=result, left_out=tuple(left_out))
+    return _settled(result, left_out)
+
+
+def _is_moving(header: Header) -> bool:
+    """Whether its frames are points of time: ultrasound's are, and those that have a rate."""
+    return header.modality == "US" or header.frame_rate_hz is not None
+
+
+def _settled(result: Plan | Refusal, left_out: Sequence[LeftOut]) -> Geometry:
+    """A file is used or left out, not both: of one that is used, frames that are no slices become a note."""
+    used = {each.header.path for each in result.slices} if isinstance(result, Plan) else set()
+    frames = sum(each.path in used for each in left_out)
+    if frames and isinstance(result, Plan):
+        note = Note(kind=NoteKind.FRAMES_LEFT_OUT, values={"count": frames})
+        result = replace(result, notes=(*result.notes, note))
+    return Geometry(result=result, left_out=tuple(each for each in left_out if each.path not in used))
 
 
 def _plan(stack: Sequence[Placed], current: Header) -> Plan | Refusal:

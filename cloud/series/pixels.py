@@ -47,8 +47,9 @@ def read_slice(each: StackSlice) -> NDArray[np.float32]:
         values = np.asarray(pixels, dtype=np.float32)
         if header.samples_per_pixel > 1:
             values = values @ _BRIGHTNESS
-    except _DAMAGED as exc:
-        raise SliceUnreadable(header.path) from exc
+    except _DAMAGED:
+        # Without the cause: its text may hold a value of the header, or the path.
+        raise SliceUnreadable(header.path) from None
     if header.photometric == "MONOCHROME1":
         values = sum(stored_range(header)) - values
     with np.errstate(all="ignore"):

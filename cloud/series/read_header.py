@@ -35,6 +35,9 @@ _ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _TEXT_MAX_BYTES: Final = 1024
 _SIDE_MAX_PX: Final = 32_768
 _FRAMES_MAX: Final = 20_000
+_POSITION_MAX_MM: Final = 1e5
+_SPACING_MIN_MM: Final = 1e-4
+_DIRECTION_MAX: Final = 2.0
 _DIRECTORY_CLASS: Final = "1.2.840.10008.1.3.10"
 _UNDEFINED: Final = 0xFFFFFFFF
 _ELEMENT_BYTES: Final = 8
@@ -116,16 +119,16 @@ def read_dataset(path: Path, keywords: Sequence[str]) -> Dataset:
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """What pydicom raises on damaged headers leaves as HeaderRefused; its warnings, whose text may hold a value of
-    the header, are kept quiet."""
+    """What pydicom raises on damaged headers leaves as HeaderRefused. Neither its warnings nor the cause go further:
+    their text may hold a value of the header, or a path with a patient's name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except PermissionError as exc:
-        raise HeaderRefused(LeftOutReason.FILE_UNREADABLE) from exc
-    except _DAMAGED as exc:
-        raise HeaderRefused(LeftOutReason.HEADER_DAMAGED) from exc
+    except PermissionError:
+        raise HeaderRefused(LeftOutReason.FILE_UNREADABLE) from None
+    except _DAMAGED:
+        raise HeaderRefused(LeftOutReason.HEADER_DAMAGED) from None
 
 
 @contextmanager
@@ -218,8 +221,8 @@ def _name(ds: Dataset) -> str:
     terms = [named] if isinstance(named, str) else list(named)
     try:
         name = str(ds.get("PatientName") or "")
-    except _DAMAGED as exc:
-        raise HeaderRefused(LeftOutReason.CHARACTERS_UNREADABLE) from exc
+    except _DAMAGED:
+        raise HeaderRefused(LeftOutReason.CHARACTERS_UNREADABLE) from None
     if _REPLACEMENT in name or (
         not name.isascii() and any(term and term not in python_encoding for term in terms)
     ):
@@ -326,18 +329,23 @@ def _place(sources: list[Dataset]) -> Place:
     def first(keyword: str, count: int) -> list[float] | None:
         return next((found for ds in sources if (found := _floats(ds, keyword, count))), None)
 
-    position = first("ImagePositionPatient", 3)
-    directions = first("ImageOrientationPatient", 6)
-    spacing = first("PixelSpacing", 2)
+    position = _within(first("ImagePositionPatient", 3), _POSITION_MAX_MM)
+    directions = _within(first("ImageOrientationPatient", 6), _DIRECTION_MAX)
+    spacing = _within(first("PixelSpacing", 2), _POSITION_MAX_MM)
     slope, intercept = first("RescaleSlope", 1), first("RescaleIntercept", 1)
     return Place(
         position_mm=_vector(position) if position else None,
         row_direction=_vector(directions[:3]) if directions else None,
         column_direction=_vector(directions[3:]) if directions else None,
-        pixel_spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        pixel_spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) >= _SPACING_MIN_MM else None,
         slope=slope[0] if slope and slope[0] else 1.0,
         intercept=intercept[0] if intercept else 0.0,
     )
+
+
+def _within(values: list[float] | None, most: float) -> list[float] | None:
+    """The values, or None where one is beyond what a patient or a unit vector can have."""
+    return values if values is not None and max(map(abs, values)) <= most else None
 
 
 def _vector(values: list[float]) -> Vector:

@@ -71,6 +71,7 @@ class NoteKind(StrEnum):
     INVERTED = "INVERTED"
     COLOUR_TO_GRAY = "COLOUR_TO_GRAY"
     NUMBERS_UNLIKE_POSITIONS = "NUMBERS_UNLIKE_POSITIONS"
+    FRAMES_LEFT_OUT = "FRAMES_LEFT_OUT"
 
 
 LEFT_OUT: Final[dict[LeftOutReason, dict[str, str]]] = {
@@ -267,6 +268,10 @@ NOTES: Final[dict[NoteKind, dict[str, str]]] = {
     NoteKind.NUMBERS_UNLIKE_POSITIONS: {
         "en": "Instance numbers do not follow the positions; the positions decide.",
         "zh": "实例编号与位置顺序不一致，以位置为准。",
+    },
+    NoteKind.FRAMES_LEFT_OUT: {
+        "en": "{count} frames of a file that is used are no slices of the stack.",
+        "zh": "所用文件中有 {count} 帧不属于该堆叠。",
     },
 }
 

@@ -118,10 +118,8 @@ def choose_stack(
         if len(stack) >= threshold and any(is_of(each, current) for each in stack):
             chosen = stack
     used = {id(each) for each in chosen}
-    told: set[int] = set()
     for each in candidates:
-        if id(each) not in used and id(each.header) not in told:
-            told.add(id(each.header))
+        if id(each) not in used:
             reason = _unlike(chosen[0], each) or LeftOutReason.OTHER_ORIENTATION
             left_out.append(LeftOut(path=each.header.path, reason=reason))
     return list(chosen)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cloud.series.gaps import MISSING_MAX, folders_above, folders_by_time, missing, search
+from cloud.series.gaps import MISSING_MAX, created_at, folders_above, folders_by_time, missing, search
 from cloud.series.header import Header
 from cloud.series.read_header import read_header
 from cloud.series.reasons import LeftOutReason
@@ -130,6 +131,15 @@ def test_second_strategy_finds_what_the_first_cannot(archive: Path) -> None:
     by_time = folders_by_time(folder, archive / "batch-2", created_at=lambda path: 0.0)
     result = search(missing(members), current, [folders_above(folder, archive / "batch"), by_time, never()])
     assert {3, 4} == {each.instance_number for each in result.found}
+
+
+@pytest.mark.req("MPR-05")
+def test_when_a_folder_was_created(tmp_path: Path) -> None:
+    """Never after its files came; a folder that cannot be looked at is far away in time."""
+    (tmp_path / "a").mkdir()
+    os.utime(tmp_path / "a", (1_000, 1_000))
+    assert 1_000.0 >= created_at(tmp_path / "a")
+    assert float("-inf") == created_at(tmp_path / "b")
 
 
 @pytest.mark.req("MPR-05")

@@ -206,6 +206,36 @@ def test_a_moving_image_is_no_volume(tmp_path: Path) -> None:
 
 
 @pytest.mark.req("MPR-08")
+def test_frames_that_are_no_slices_become_a_note(tmp_path: Path) -> None:
+    """A file of which one frame repeats a position is used and not left out; the frame is counted in a note."""
+    positions = phantom.centred(phantom.AXIAL, phantom.even(12, 2.0))
+    whole = read_header(phantom.write_enhanced(tmp_path / "1.dcm", [*positions, positions[3]]))
+    geometry = understand([whole], whole)
+    assert () == geometry.left_out
+    (note,) = planned(geometry).notes
+    assert (NoteKind.FRAMES_LEFT_OUT, {"count": 1}) == (note.kind, dict(note.values))
+
+
+@pytest.mark.req("MPR-08")
+def test_many_frames_without_place_or_rate_are_no_moving_image() -> None:
+    """Frames that are not points of time are refused for what they lack: positions."""
+    frames = header(1, frame_count=30, modality="NM")
+    assert RefusalReason.NO_POSITIONS == refused(understand([frames], frames)).reason
+
+
+@pytest.mark.req("MPR-08")
+@pytest.mark.parametrize("keyword", ["ImagePositionPatient", "PixelSpacing", "ImageOrientationPatient"])
+@pytest.mark.parametrize("value", ["1e300", "-1e12"])
+def test_places_outside_any_patient_count_as_not_said(tmp_path: Path, keyword: str, value: str) -> None:
+    """A position, direction or pixel size beyond reason is refused before anything is computed from it."""
+    ds = phantom.header()
+    phantom.place(ds, np.zeros(3), phantom.AXIAL, 1.0)
+    ds[keyword].value = [value, *ds[keyword].value[1:]]
+    seen = read_header(phantom.write(tmp_path / "1.dcm", ds, np.zeros((4, 4))))
+    assert RefusalReason.NO_POSITIONS == refused(understand([seen], seen, threshold=1)).reason
+
+
+@pytest.mark.req("MPR-08")
 def test_frames_of_an_enhanced_object_are_slices(tmp_path: Path) -> None:
     """A single file with a position per frame is a stack of its frames, in the order of their positions."""
     positions = phantom.centred(phantom.AXIAL, phantom.even(12, 2.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_a_gap_that_stays_is_told(patient: Path, tmp_path: Path, capsys: pytest.
     assert [7] == told["gaps"]["missing_instance_numbers"]
     assert "SLICES_MISSING_WITHIN" in [note["kind"] for note in told["geometry"]["notes"]]
     assert "missing by number: 7" in capsys.readouterr().out
+
+
+@pytest.mark.req("MPR-09")
+def test_names_of_files_that_are_no_utf8(patient: Path, tmp_path: Path) -> None:
+    """A folder named in GB 18030, as older systems do, is in the account with its bytes written out."""
+    strange = os.fsencode(patient / "series") + b"/" + "张".encode("gb18030") + b".txt"
+    Path(os.fsdecode(strange)).write_bytes(b"")
+    code, told = run(patient, tmp_path / "out")
+    assert 0 == code
+    assert "\\xd5\\xc5.txt" in [each["file"] for each in told["left_out"]]
 
 
 @pytest.mark.req("MPR-06")
