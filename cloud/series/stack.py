@@ -18,7 +18,7 @@ _SAME_DIRECTION: Final = 2e-3
 _RIGHT_ANGLE: Final = 1e-3
 _UNIT: Final = 1e-2
 # A file can claim thousands of frames, each in a direction of its own.
-_STACKS_MAX: Final = 64
+_STACKS_MAX: Final = 32
 _SAME_SPACING: Final = 1e-3
 
 Array = NDArray[np.float64]
@@ -40,6 +40,8 @@ class Placed:
     """Direction of a row, shape (3,)."""
     column: Array
     """Direction of a column, shape (3,)."""
+    directions: tuple[float, ...]
+    """Both directions as six numbers."""
     spacing: tuple[float, float]
     """Distance of rows, distance of columns, mm."""
 
@@ -69,6 +71,7 @@ def _placed(header: Header, index: int, place: Place) -> Placed | None:
         position=np.array(place.position_mm),
         row=np.array(place.row_direction),
         column=np.array(place.column_direction),
+        directions=(*place.row_direction, *place.column_direction),
         spacing=place.pixel_spacing_mm,
     )
 
@@ -81,8 +84,9 @@ def is_square(each: Placed) -> bool:
 _LIKE: Final[tuple[tuple[LeftOutReason, Callable[[Placed, Placed], bool]], ...]] = (
     (
         LeftOutReason.OTHER_ORIENTATION,
-        lambda a, b: bool(
-            max(np.abs(a.row - b.row).max(), np.abs(a.column - b.column).max()) < _SAME_DIRECTION
+        # Plain numbers: arrays of three cost ten times as much, and there can be many thousand frames.
+        lambda a, b: (
+            all(abs(x - y) < _SAME_DIRECTION for x, y in zip(a.directions, b.directions, strict=True))
             and is_square(b)
         ),
     ),
