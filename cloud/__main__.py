@@ -1,4 +1,4 @@
-"""The command `sonorelay-cloud`: serve, models, ledger verify, doctor."""
+"""The command `sonorelay-cloud`: serve, models, mpr, ledger verify, doctor."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return verify.main(given[2:])
     if given[:1] == ["models"]:
         return models.main(given[1:])
+    if given[:1] == ["mpr"]:
+        # Imported here: SimpleITK takes long to load, and the server does without it.
+        from cloud.series import command as mpr
+
+        return mpr.main(given[1:])
     options = _parser().parse_args(given)
     try:
         config = settings.load(options.config, _overrides(options))
@@ -91,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger = commands.add_parser("ledger", help="check receipts and logs, offline")
     ledger.add_argument("what", choices=["verify"], help="`ledger verify --help` says more")
     commands.add_parser("models", help="versions of models: list, show, push, promote, rollback, shadow")
+    commands.add_parser("mpr", help="planes through the series of one image: `mpr --help` says more")
     return parser
 
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import agent, engines, ingest, line, outcome, sorting
+from tests.bench import agent, engines, ingest, line, outcome, reslice, sorting
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "ingest": ingest.against_orthanc,
     "agent": agent.idle,
     "ferns": sorting.ferns,
+    "reslice": reslice.oblique_slice,
 }
 
 
