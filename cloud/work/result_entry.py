@@ -12,7 +12,7 @@ from sonorelay.contract.digest import sha256
 from sonorelay.contract.notes import Signer
 from sonorelay.contract.reasons import EdgeReason
 
-HEADER: Final = "sonorelay.org/result@v1"
+HEADER: Final = "sonorelay.org/result@v2"
 _NONE: Final = "-"
 
 
@@ -46,11 +46,17 @@ def output_digest(reading: Mapping[str, Any]) -> bytes:
     return sha256(json.dumps(reading, sort_keys=True, separators=(",", ":")).encode())
 
 
+def models_digest(models: Mapping[str, Mapping[str, str]]) -> bytes:
+    """SHA-256 of a line `<name> <version> <hex of the weights' SHA-256>` and LF for each model, by name; 32 bytes."""
+    lines = [f"{name} {used['version']} {used['sha256']}\n" for name, used in sorted(models.items())]
+    return sha256("".join(lines).encode())
+
+
 def entry(read: ReadImage, time: datetime, signer: Signer) -> bytes:
     """The entry: a note signed by the log's own key, at most 1 KiB, without patient data.
 
-    It names the image by id and digest, the models by name, version and digest of their weights, and the
-    reading and pictures by digest. `time` is the server's.
+    It names the image by id and digest, the models by name and version and all their weights by one digest, and
+    the reading and pictures by digest: ten models still fit. `time` is the server's.
     """
     models = read.reading["models"] if read.reading else {}
     lines = [
@@ -60,7 +66,8 @@ def entry(read: ReadImage, time: datetime, signer: Signer) -> bytes:
         f"reason {read.reason.value if read.reason else _NONE}",
         f"output {output_digest(read.reading).hex() if read.reading else _NONE}",
         *(f"picture {name} {digest.hex()}" for name, digest in sorted(read.pictures.items())),
-        *(f"model {name} {used['version']} {used['sha256']}" for name, used in sorted(models.items())),
+        f"models {models_digest(models).hex() if models else _NONE}",
+        *(f"model {name} {used['version']}" for name, used in sorted(models.items())),
         f"time {time.astimezone(UTC).isoformat(timespec='milliseconds')}",
     ]
     return signer.sign("\n".join(lines) + "\n")

@@ -54,7 +54,7 @@ async def _entry_holds(agent: Any, index: int, image_id: str) -> None:
     checkpoint = Proof.parse(answer.tlog_proof).verify(answer.entry, agent.log)
     assert checkpoint.size == 3
     text, _ = open_note(answer.entry, [agent.log])
-    assert text.startswith("sonorelay.org/result@v1\n")
+    assert text.startswith("sonorelay.org/result@v2\n")
     assert f"image {image_id}\n" in text
     newest = await agent.ledger.GetCheckpoint(GetCheckpointRequest(), timeout=5)
     assert newest.log_verifier_key == str(agent.log)
