@@ -41,4 +41,6 @@ def enrolment_uri(secret: str, name: str) -> str:
 
 def qr_picture(uri: str) -> str:
     """`uri` as a QR code: an SVG in a data address, dark on white."""
-    return str(segno.make(uri, error="m", micro=False).svg_data_uri(scale=4, border=3, dark="#000", light="#fff"))
+    return str(
+        segno.make(uri, error="m", micro=False).svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
+    )

@@ -23,7 +23,6 @@ DIFFERENT_MIN: Final = 5
 _THREADS: Final = 2
 _WAITING_MAX: Final = 16
 _BUSY_AFTER_S: Final = 1.0
-_NOBODY: Final = "a password that nobody has"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +69,6 @@ class Passwords:
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="password")
         self._waiting = 0
-        # Compared with where there is no hash, so that a name that nobody has takes as long to refuse.
-        self._nobody = self._hasher.hash(_NOBODY)
 
     async def hash(self, password: str) -> str:
         """The encoded hash of `password`, with today's parameters. Errors: RetryLater."""
@@ -86,11 +83,15 @@ class Passwords:
         self._threads.shutdown()
 
     def _compare(self, stored: str | None, password: str) -> Verdict:
+        if stored is None:
+            # As much work as a comparison, so that a name that nobody has takes as long to refuse.
+            self._hasher.hash(_plain(password))
+            return Verdict(ok=False, outdated=False)
         try:
-            self._hasher.verify(stored or self._nobody, _plain(password))
+            self._hasher.verify(stored, _plain(password))
         except (VerifyMismatchError, VerificationError, InvalidHashError):
             return Verdict(ok=False, outdated=False)
-        return Verdict(ok=stored is not None, outdated=self._hasher.check_needs_rehash(stored or self._nobody))
+        return Verdict(ok=True, outdated=self._hasher.check_needs_rehash(stored))
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= _WAITING_MAX:
