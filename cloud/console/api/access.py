@@ -20,6 +20,8 @@ class Standing(StrEnum):
 
     OPEN = "open"
     """Nothing."""
+    ANYBODY = "anybody"
+    """Nothing; but the address wants to know whose session it is, where there is one."""
     SIGNED_IN = "signed_in"
     """A session that is not locked, or a token."""
     PERSON = "person"
@@ -55,6 +57,7 @@ class Matched:
 
 
 _OPEN: Final = Rule(standing=Standing.OPEN)
+_ANYBODY: Final = Rule(standing=Standing.ANYBODY)
 _SIGNED_IN: Final = Rule(standing=Standing.SIGNED_IN)
 _PERSON: Final = Rule(standing=Standing.PERSON)
 _SESSION: Final = Rule(standing=Standing.SESSION)
@@ -95,7 +98,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,
-    ("GET", "/api/session"): _SESSION,
+    ("GET", "/api/session"): _ANYBODY,
     ("DELETE", "/api/session"): _SESSION,
     ("POST", "/api/session/unlock"): _SESSION,
     ("POST", "/api/session/lock"): _SESSION,

@@ -92,6 +92,13 @@ class SessionFacts(Shown):
     ends_in_s: float = Field(description="Seconds until the session ends in any case.")
 
 
+class WhoIsThere(Shown):
+    """Whose session it is. Without one this is no error: the page asks before anybody has signed in."""
+
+    session: SessionFacts | None = Field(description="The session; null where nobody is signed in.")
+    ended: bool = Field(description="Whether the browser came with a session that has ended.")
+
+
 class NameToSignIn(Shown):
     """Whose password was set."""
 

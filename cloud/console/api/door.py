@@ -61,9 +61,15 @@ class Door:
         if found.rule.standing is Standing.OPEN:
             return
         connection = HTTPConnection(scope)
-        principal = await self._accounts.sign_in.principal(
-            connection.cookies.get(COOKIE), bearer, peer(connection)
-        )
+        try:
+            principal = await self._accounts.sign_in.principal(
+                connection.cookies.get(COOKIE), bearer, peer(connection)
+            )
+        except AccountRefused as refused:
+            if found.rule.standing is not Standing.ANYBODY:
+                raise
+            scope.setdefault("state", {})["refused"] = refused.reason
+            return
         await self._allow(principal, found, method)
         if method not in _SAFE and not principal.locked:
             await self._accounts.sign_in.seen(principal)
@@ -71,6 +77,8 @@ class Door:
 
     async def _allow(self, principal: Principal, found: Matched, method: str) -> None:
         rule = found.rule
+        if rule.standing is Standing.ANYBODY:
+            return
         if principal.session is None and rule.standing is not Standing.SIGNED_IN:
             raise AccountRefused(Refusal.SESSION_NEEDED)
         if principal.locked and rule.standing is not Standing.SESSION:

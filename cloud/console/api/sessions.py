@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from cloud.accounts.errors import Refusal
 from cloud.accounts.roles import permitted
 from cloud.accounts.sign_in import SignedIn
 from cloud.accounts.values import ABSOLUTE, IDLE, Principal
@@ -20,6 +21,7 @@ from cloud.console.api.account_models import (
     Refused,
     SessionFacts,
     SignInAsked,
+    WhoIsThere,
 )
 from cloud.console.api.door import COOKIE, peer
 from cloud.console.api.services import ConsoleServices, Injected
@@ -56,8 +58,12 @@ def router() -> APIRouter:
         return _begun(services, response, done)
 
     @routes.get("/session", summary="Who is signed in, and whether the session is locked")
-    async def get_session(services: Injected, signed: Signed) -> SessionFacts:
-        return facts(services, signed)
+    async def get_session(services: Injected, request: Request) -> WhoIsThere:
+        there: Principal | None = getattr(request.state, "principal", None)
+        if there is None or there.session is None:
+            ended = getattr(request.state, "refused", None) is Refusal.SESSION_ENDED
+            return WhoIsThere(session=None, ended=ended)
+        return WhoIsThere(session=facts(services, there), ended=False)
 
     @routes.delete("/session", summary="Sign out", status_code=204)
     async def sign_out(services: Injected, signed: Signed, response: Response) -> None:

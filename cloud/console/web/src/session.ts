@@ -80,8 +80,11 @@ async function taken(call: Promise<Answer<SessionFacts>>): Promise<Outcome<Sessi
 
 /** Asks the server how things stand; false where it gave no answer. */
 export async function refresh(): Promise<boolean> {
-  const outcome = await taken(api.GET('/api/session'));
-  return outcome.ok || (outcome.problem !== 'OFFLINE' && outcome.problem !== 'BUSY');
+  const outcome = await attempt(api.GET('/api/session'));
+  if (!outcome.ok) return false;
+  if (outcome.data.session) take(outcome.data.session);
+  else out(outcome.data.ended || session.facts !== undefined);
+  return true;
 }
 
 /** Returns once the server has said who is signed in. */
@@ -95,9 +98,10 @@ async function begun(call: Promise<Answer<SessionFacts>>): Promise<Outcome<Sessi
   if (!outcome.ok) return outcome;
   // A browser that keeps no Secure cookie over http would sign in again and again.
   const kept = await attempt(api.GET('/api/session'));
-  if (!kept.ok) return { ok: false, problem: 'COOKIE_REFUSED', afterS: undefined };
-  take(kept.data);
-  return kept;
+  if (!kept.ok) return kept;
+  if (!kept.data.session) return { ok: false, problem: 'COOKIE_REFUSED', afterS: undefined };
+  take(kept.data.session);
+  return outcome;
 }
 
 export const signIn = (name: string, password: string, code: string) =>

@@ -1961,6 +1961,19 @@ export interface components {
             midline: components["schemas"]["MidlineEcho"] | null;
         };
         /**
+         * WhoIsThere
+         * @description Whose session it is. Without one this is no error: the page asks before anybody has signed in.
+         */
+        WhoIsThere: {
+            /** @description The session; null where nobody is signed in. */
+            session: components["schemas"]["SessionFacts"] | null;
+            /**
+             * Ended
+             * @description Whether the browser came with a session that has ended.
+             */
+            ended: boolean;
+        };
+        /**
          * WireReasonText
          * @description Why a call between agent and cloud failed.
          */
@@ -2561,7 +2574,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionFacts"];
+                    "application/json": components["schemas"]["WhoIsThere"];
                 };
             };
             /** @description Not signed in, or name, password or code is wrong. */
