@@ -46,10 +46,11 @@ class People:
         hashed = await services.passwords.hash(password)
         user = self._new_user(plain, Role.ADMINISTRATOR, hashed)
 
-        def work(tx: Tx) -> SignedIn | None:
+        def work(tx: Tx) -> SignedIn:
             taken = rows.take_link(tx, link, services.clock())
             if taken is None or taken[0] is not None or rows.any_user(tx):
-                return None
+                # Raised inside: a link for something else is as it was.
+                raise AccountRefused(Refusal.LINK_INVALID)
             services.good_try(tx, address)
             rows.add_user(tx, user)
             services.note(
@@ -62,8 +63,6 @@ class People:
             return self._sign_in.begin(tx, user, address)
 
         signed_in = await services.database.write(work)
-        if signed_in is None:
-            raise AccountRefused(Refusal.LINK_INVALID)
         services.on_first()
         return signed_in
 
@@ -76,12 +75,12 @@ class People:
         await services.count_try(address)
         hashed = await services.passwords.hash(password)
 
-        def work(tx: Tx) -> User | None:
+        def work(tx: Tx) -> User:
             taken = rows.take_link(tx, link, services.clock())
             user = None if taken is None or taken[0] is None else rows.user_of(tx, taken[0])
-            if user is None or user.disabled:
-                return None
             # Raised inside: the transaction is undone, and the link is as it was.
+            if user is None or user.disabled:
+                raise AccountRefused(Refusal.LINK_INVALID)
             checked_password(password, user.name)
             services.good_try(tx, address, user.name)
             rows.set_user(tx, user.user_id, password_hash=hashed)
@@ -90,10 +89,7 @@ class People:
             services.note(tx, Act.PASSWORD_SET, actor=actor, origin=address, object_id=user.user_id)
             return user
 
-        user = await services.database.write(work)
-        if user is None:
-            raise AccountRefused(Refusal.LINK_INVALID)
-        return user.name
+        return (await services.database.write(work)).name
 
     async def users(self) -> list[User]:
         """All users, by name."""

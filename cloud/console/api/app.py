@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from cloud.accounts.errors import AccountRefused
@@ -44,6 +46,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
     app.add_middleware(Door, accounts=services.accounts)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
@@ -58,6 +61,13 @@ async def _come_again(request: Request, exc: Exception) -> Response:
 async def _refused(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, AccountRefused)
     return refusal(exc)
+
+
+async def _not_understood(request: Request, exc: Exception) -> Response:
+    """422 with place and rule of each mistake, never what was sent: it may be a password."""
+    assert isinstance(exc, RequestValidationError)
+    told = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
+    return JSONResponse({"detail": told}, status_code=422)
 
 
 def openapi_document() -> dict[str, Any]:
