@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,6 +23,7 @@ class Looks:
 
     def __init__(self, services: AccountServices) -> None:
         self._services = services
+        self._writing: dict[tuple[str, Act, str | None], asyncio.Future[None]] = {}
         self._last: OrderedDict[tuple[str, Act, str | None], datetime] = OrderedDict()
 
     async def note(self, by: Principal, act: Act, object_id: str | None) -> None:
@@ -32,9 +34,19 @@ class Looks:
         last = self._last.get(key)
         if last is not None and now - last < ONE_LOOK:
             return
-        await self._services.database.write(
-            lambda tx: self._services.note(tx, act, actor=by.actor, origin=by.address, object_id=object_id)
-        )
+        writing = self._writing.get(key)
+        if writing is None:
+            # Requests of one look come at the same moment: all wait for the one row.
+            writing = asyncio.ensure_future(
+                self._services.database.write(
+                    lambda tx: self._services.note(
+                        tx, act, actor=by.actor, origin=by.address, object_id=object_id
+                    )
+                )
+            )
+            self._writing[key] = writing
+            writing.add_done_callback(lambda _: self._writing.pop(key, None))
+        await asyncio.shield(writing)
         self._last[key] = now
         self._last.move_to_end(key)
         while len(self._last) > _REMEMBERED:

@@ -20,6 +20,7 @@ LENGTH_MIN: Final = 12
 LENGTH_MAX: Final = 256
 DIFFERENT_MIN: Final = 5
 """A password has at least this many different characters."""
+_NAME_MIN: Final = 4
 _THREADS: Final = 2
 _WAITING_MAX: Final = 16
 _BUSY_AFTER_S: Final = 1.0
@@ -53,7 +54,8 @@ def is_weak(password: str, name: str) -> bool:
     plain = unicodedata.normalize("NFKC", password)
     if not LENGTH_MIN <= len(plain) <= LENGTH_MAX or len(set(plain)) < DIFFERENT_MIN:
         return True
-    return name.casefold() in plain.casefold()
+    # Two or three letters stand in many a good password.
+    return len(name) >= _NAME_MIN and name.casefold() in plain.casefold()
 
 
 class Passwords:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -144,6 +145,7 @@ async def test_an_unknown_name_costs_a_hash_too() -> None:
 def test_weak_passwords(password: str, weak: bool) -> None:
     """12 to 256 characters, 5 different ones, without the name, in any script."""
     assert weak is is_weak(password, "li.wei")
+    assert not is_weak("a quiet room with a view", "it")
 
 
 def test_a_code_is_good_for_one_use_and_for_a_clock_that_is_a_little_off() -> None:
@@ -168,3 +170,20 @@ def test_the_enrolment_is_made_here() -> None:
     assert isinstance(parsed, pyotp.TOTP)
     assert (secret, "li.wei", "SonoRelay") == (parsed.secret, parsed.name, parsed.issuer)
     assert qr_picture(uri).startswith("data:image/svg+xml")
+
+
+def test_the_readmes_table_is_the_codes() -> None:
+    """Who may do what stands in the README as in the code."""
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+    rows = {
+        "see worklist, images, readings, receipts": Action.SEE_IMAGES,
+        "see version, counts, models": Action.SEE_SYSTEM,
+        "search the audit": Action.READ_AUDIT,
+        "invite, close, reset users; change roles": Action.MANAGE_USERS,
+        "make and revoke tokens": Action.MANAGE_TOKENS,
+    }
+    assert set(Action) == set(rows.values())
+    for words, action in rows.items():
+        line = next(line for line in readme.splitlines() if line.startswith(f"| {words} |"))
+        cells = [cell.strip() for cell in line.split("|")[2:-1]]
+        assert [may(role, action) for role in Role] == [cell == "yes" for cell in cells], words

@@ -211,6 +211,8 @@ async def test_looks_within_a_minute_are_one_look(site: Site) -> None:
         site.clock.forward(seconds=seconds)
         await looks.note(ada.principal, Act.IMAGE_LOOK, thing)
     assert ["a", "b", "a"] == [row.object_id for row in await site.audit(act="image_look")]
+    await asyncio.gather(*(looks.note(ada.principal, Act.IMAGE_LOOK, "c") for _ in range(5)))
+    assert ["a", "b", "a", "c"] == [row.object_id for row in await site.audit(act="image_look")]
 
 
 async def test_the_search_narrows_and_is_itself_in_the_audit(site: Site) -> None:
