@@ -153,7 +153,8 @@ def test_every_look_is_in_the_audit_before_it_is_answered(console: RunningConsol
         assert 200 == ask(console, "GET", path, cookie=cookie).status
     admin = person(console, Role.ADMINISTRATOR)
     rows = ask(console, "GET", "/api/audit?actor=doctor", cookie=admin).json["rows"][::-1]
-    looks = [(row["act"], row["object_id"]) for row in rows if row["act"].endswith("look")]
+    rows = [row for row in rows if row["act"].endswith("look")]
+    looks = [(row["act"], row["object_id"]) for row in rows]
     assert [
         ("capture_look", capture_id),
         ("worklist_look", None),
