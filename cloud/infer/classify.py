@@ -78,23 +78,6 @@ def classify(
     )
 
 
-def classify_side(logits: NDArray[np.float32], info: ModelInfo, name: str) -> Classification:
-    """The answer to a model's second question, whose labels, temperature and threshold the card has under
-    `<name>_labels` and `<name>`. Raises ModelInvalid as `classify`."""
-    labels = info.card.get(f"{name}_labels")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ModelInvalid(info.name, f"the card has no list {name}_labels")
-    probabilities = _softmax(logits, tuple(labels), info, name)
-    index = int(probabilities.argmax())
-    least = card_number(info, name, "min_probability", DEFAULT_MIN_PROBABILITY)
-    return Classification(
-        label=labels[index],
-        index=index,
-        probabilities=dict(zip(labels, probabilities.tolist(), strict=True)),
-        sure=bool(probabilities[index] >= least),
-    )
-
-
 def _softmax(
     logits: NDArray[np.float32], labels: tuple[str, ...], info: ModelInfo, table: str
 ) -> NDArray[np.float64]:

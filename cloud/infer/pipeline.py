@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cloud.infer import DescribingEngine, RunsHere, snapshot_of
 from cloud.infer.annotate import fill
 from cloud.infer.assess import Context
-from cloud.infer.classify import BRAIN, Classification, card_number, classify, classify_side
+from cloud.infer.classify import BRAIN, Classification, card_number, classify
 from cloud.infer.decode import Still, decode
 from cloud.infer.doubts import abstain_reasons
 from cloud.infer.errors import InputInvalid, ModelInvalid
@@ -30,6 +30,7 @@ from cloud.infer.reading import HeadReading, ModelUsed, Reading, SubPlane
 from cloud.infer.region import NOTHING, Region, believed, corrected, lengths, region_of
 from cloud.infer.segment import HeadSearch, find_head
 from cloud.infer.source import Image
+from cloud.infer.subplane import turned_head
 from cloud.infer.texture import is_tissue
 from cloud.infer.thresholds import ThresholdScheme
 from cloud.infer.ventricle import VentricleReading, read_ventricles
@@ -38,6 +39,7 @@ SEGMENT_MODEL: Final = "fetal_head_seg"
 OUTLINE_MODEL: Final = "fetal_head_outline"
 PLANE_MODEL: Final = "fetal_plane_cls"
 BRAIN_MODEL: Final = "fetal_brain_cls"
+SUBPLANE_MODEL: Final = "fetal_subplane_cls"
 VENTRICLE_MODEL: Final = "fetal_ventricle_seg"
 MODELS: Final = (SEGMENT_MODEL, PLANE_MODEL, BRAIN_MODEL)
 """Without these nothing is read; a repository without the others gives readings without what they add."""
@@ -77,7 +79,7 @@ class _Seen:
 
     region: Region
     plane: Classification
-    subplane: Classification | None
+    subplane: Classification | None = None
     brain: Classification | None = None
     maps: NDArray[np.float32] | None = None
     ventricles: VentricleReading | None = None
@@ -212,10 +214,10 @@ class Reader:
         region = self._region(models, still, search, watch)
         if depth is not Depth.LOOK:
             keep("mask.png", _mask(still, region, watch))
-        plane, subplane = beside.result() if beside else self._plane(models, still, watch)
-        seen = _Seen(region=believed(region, plane), plane=plane, subplane=subplane)
+        plane = beside.result() if beside else self._plane(models, still, watch)
+        seen = _Seen(region=believed(region, plane), plane=plane)
         if depth is not Depth.LOOK:
-            seen = self._inside(models, seen, watch)
+            seen = self._inside(models, still, seen, watch)
         heat = None
         if seen.brain is not None:
             heat, heatmap = _heat(seen, still, watch)
@@ -248,23 +250,19 @@ class Reader:
         with watch.step("crop"):
             return region_of(search, still.gray)
 
-    def _plane(
-        self, models: Models, still: _Prepared, watch: Stopwatch
-    ) -> tuple[Classification, Classification | None]:
-        """The plane model's answers; by one thread, because where there is another it locates the head."""
+    def _plane(self, models: Models, still: _Prepared, watch: Stopwatch) -> Classification:
+        """The plane model's answer; by one thread, because where there is another it locates the head."""
         with watch.step("classify"):
             outputs = models.run(PLANE_MODEL, "image", plane_input(still.gray), alone=False)
-            info = models.describe(PLANE_MODEL)
-            plane = classify(outputs["logits"], info, outputs.get("novelty"))
-            if plane.label != BRAIN or "subplane" not in outputs:
-                return plane, None
-            return plane, classify_side(outputs["subplane"], info, "subplane")
+            return classify(outputs["logits"], models.describe(PLANE_MODEL), outputs.get("novelty"))
 
-    def _inside(self, models: Models, seen: _Seen, watch: Stopwatch) -> _Seen:
-        """With the brain's classes and ventricles, where the still shows a brain with a head to cut out."""
+    def _inside(self, models: Models, still: _Prepared, seen: _Seen, watch: Stopwatch) -> _Seen:
+        """With the brain's plane, classes and ventricles, where the still shows a brain with a head to cut
+        out."""
         canvas = seen.region.brain_canvas
         if seen.plane.label != BRAIN or canvas is None:
             return seen
+        seen = replace(seen, subplane=self._subplane(models, still, seen, watch))
         beside = None
         if models.has(VENTRICLE_MODEL) and models.is_alone():
             beside = self._beside.submit(self._ventricles, models, seen, canvas, watch)
@@ -274,6 +272,17 @@ class Reader:
             brain = classify(outputs["logits"], info, outputs.get("novelty"))
         ventricles = beside.result() if beside else self._ventricles(models, seen, canvas, watch)
         return replace(seen, brain=brain, maps=outputs["map"], ventricles=ventricles)
+
+    def _subplane(
+        self, models: Models, still: _Prepared, seen: _Seen, watch: Stopwatch
+    ) -> Classification | None:
+        """Which plane of the brain, where the repository has the model for it."""
+        head = seen.region.search.head
+        if not models.has(SUBPLANE_MODEL) or head is None:
+            return None
+        with watch.step("classify"):
+            outputs = models.run(SUBPLANE_MODEL, "head", turned_head(still.gray, head.ellipse), alone=False)
+            return classify(outputs["logits"], models.describe(SUBPLANE_MODEL))
 
     def _ventricles(
         self, models: Models, seen: _Seen, canvas: NDArray[np.float32], watch: Stopwatch
@@ -335,7 +344,7 @@ class Reader:
 
 def _used(models: Models) -> dict[str, ModelUsed]:
     """The models that were run, in the order in which a still meets them."""
-    order = (SEGMENT_MODEL, OUTLINE_MODEL, PLANE_MODEL, BRAIN_MODEL, VENTRICLE_MODEL)
+    order = (SEGMENT_MODEL, OUTLINE_MODEL, PLANE_MODEL, SUBPLANE_MODEL, BRAIN_MODEL, VENTRICLE_MODEL)
     return {
         name: ModelUsed(version=models.used[name].version, sha256=models.used[name].sha256)
         for name in order

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from cloud.training.options import Options, Say
 
-MODELS = ("segmentation", "outline", "planes", "ventricles", "brain", "ferns")
+MODELS = ("segmentation", "outline", "planes", "subplanes", "ventricles", "brain", "ferns")
 STUDIES = ("segmentation-folds", "planes-machines", "brain-folds")
 DERIVED = "derived"
 EVAL = "eval"
@@ -36,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "model",
         choices=(*MODELS, "all", *STUDIES, DERIVED, EVAL),
-        help="what to train; outline, ventricles and brain need a head model, so all trains segmentation first; "
-        "segmentation-folds and brain-folds cross-validate the outline of the head and the brain, and "
+        help="what to train; outline, subplanes, ventricles and brain need a head model, so all trains segmentation "
+        "first; segmentation-folds and brain-folds cross-validate the outline of the head and the brain, and "
         "planes-machines trains the planes once without each machine, for the cards made next; "
         "eval trains nothing, it measures the models in --out again and prints every figure with its interval "
         "beside its baseline; "
@@ -97,6 +97,7 @@ def _run(asked: argparse.Namespace) -> None:
         make_head,
         make_outline,
         make_planes,
+        make_subplanes,
         make_ventricles,
         plane_machines,
     )
@@ -120,6 +121,7 @@ def _run(asked: argparse.Namespace) -> None:
         "segmentation": make_head,
         "outline": make_outline,
         "planes": make_planes,
+        "subplanes": make_subplanes,
         "ventricles": make_ventricles,
         "brain": make_brain,
         "ferns": make_ferns,

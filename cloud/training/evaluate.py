@@ -18,13 +18,16 @@ from cloud.training import (
     make_head,
     make_outline,
     make_planes,
+    make_subplanes,
     make_ventricles,
     planes,
+    subplanes,
     ventricles,
 )
 from cloud.training.brain_figures import baseline as brightness_baseline
 from cloud.training.brain_figures import figures as brain_figures
 from cloud.training.card import Table
+from cloud.training.classification import Calibration
 from cloud.training.data import DataMissing, head_frames, plane_frames
 from cloud.training.ferns import TrainedFerns
 from cloud.training.make_brain import dev_data
@@ -153,18 +156,13 @@ def _planes(published: Published, options: Options) -> Measured:
 
     def read(pictures: Sequence[Plane], /) -> Readings:
         outputs = model(list(pictures))
-        return Readings(
-            logits=outputs["logits"], sub_planes=outputs["subplane"], novelty=outputs["novelty"][:, 0]
-        )
+        return Readings(logits=outputs["logits"], novelty=outputs["novelty"][:, 0])
 
     rules = Rules(
         temperature=card["calibration"]["temperature"],
         min_probability=card["abstain"]["min_probability"],
         novelty_max=card["novelty"]["max"],
-        sub_plane_temperature=card["subplane"]["temperature"],
-        sub_plane_min_probability=card["subplane"]["min_probability"],
         frame_count=card["calibration"]["frames"],
-        sub_plane_count=card["subplane"]["frames"],
     )
     yield (
         "measured",
@@ -172,6 +170,19 @@ def _planes(published: Published, options: Options) -> Measured:
     )
     yield "measured", robustness(read, rules, list(plane_frames(options.data, "dev")), options.seed)
     yield "measured", rejection(read, rules, options.data, options.seed)
+
+
+def _subplanes(published: Published, options: Options) -> Measured:
+    card = published.card
+    calibration = Calibration(
+        temperature=card["calibration"]["temperature"],
+        min_probability=card["abstain"]["min_probability"],
+        frame_count=card["calibration"]["frames"],
+    )
+    dev = subplanes.load(options.data, "dev", published_finder(options.out))
+    yield "measured", make_subplanes.figures(published.model, dev, calibration, options.seed)
+    row = make_subplanes.baseline(dev)
+    yield "baseline", [{**row, "low_95": row["value"], "high_95": row["value"], "unit": "share"}]
 
 
 def _ventricles(published: Published, options: Options) -> Measured:
@@ -208,6 +219,7 @@ MEASURES: dict[str, Callable[[Published, Options], Measured]] = {
     make_head.NAME: _head,
     make_outline.NAME: _outline,
     make_planes.NAME: _planes,
+    make_subplanes.NAME: _subplanes,
     make_ventricles.NAME: _ventricles,
     make_brain.NAME: _brain,
     make_ferns.NAME: _ferns,

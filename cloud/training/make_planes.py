@@ -9,12 +9,11 @@ from torch import nn
 from cloud.infer.preprocess import PLANE_SIZE_HW
 from cloud.training import planes
 from cloud.training.card import BRAIN_ABNORMAL, FETAL_PLANES, HC18, SPLIT, Table, architecture_table
-from cloud.training.data import SUB_PLANES, plane_frames
+from cloud.training.data import plane_frames
 from cloud.training.derive import RESNET_18
 from cloud.training.options import Options, Say, start_of
 from cloud.training.plane_figures import (
     FALSE_REJECTION,
-    WANTED_SUB_PLANE_ACCURACY,
     Rules,
     fit_rules,
     plane_metrics,
@@ -35,14 +34,13 @@ KNOWN_FAILURES = [
     "made-up pictures alone taught what is no plane; rejection was tested on 24 files of ultrasound, three "
     "series of slices and noise",
     "the plane data come from one country's hospitals and few machines; see the table of machines",
-    "the sub-plane rests on under 200 brains, few of them trans-ventricular or trans-cerebellar",
     "an abdomen and a thorax at their border, or seen aslant, are taken for each other",
 ]
 """What a person must know before relying on the model."""
 
 
 DATA: list[Table] = [
-    {**FETAL_PLANES, "use": "four planes and sub-planes; the stretch to squares is undone"},
+    {**FETAL_PLANES, "use": "four planes; the stretch to squares is undone"},
     {**HC18, "use": "further brains, of another machine"},
     {**BRAIN_ABNORMAL, "use": "further brains, malformed ones among them; the finding is not used"},
     {
@@ -55,8 +53,7 @@ DATA: list[Table] = [
         "name": "virtual scanner",
         "licence": "none needed",
         "attribution": "edge_agent.simulator",
-        "use": "further stills of the four planes, so that its prints are no strangers; no sub-plane is learned "
-        "from them",
+        "use": "further stills of the four planes, so that its prints are no strangers",
     },
 ]
 """What was learned from."""
@@ -101,7 +98,6 @@ def product(exported: nn.Module) -> Product:
         input=Port(name="image", shape=(1, *PLANE_SIZE_HW)),
         outputs=[
             Port(name="logits", shape=(len(CLASSES),), labels=True),
-            Port(name="subplane", shape=(len(SUB_PLANES),)),
             Port(name="map", shape=(len(CLASSES), *map_size)),
             Port(name="novelty", shape=(1,)),
         ],
@@ -111,7 +107,7 @@ def product(exported: nn.Module) -> Product:
 
 def _card(options: Options, parameters: int, rules: Rules, tables: dict[str, list[Table]]) -> Table:
     return {
-        "task": "tell the plane of a still: abdomen, brain, femur, thorax or other; and the plane of a brain",
+        "task": "tell the plane of a still: abdomen, brain, femur, thorax or other",
         "step": "11 of 13: infer, classify",
         "seed": options.seed,
         "stages": [
@@ -119,7 +115,6 @@ def _card(options: Options, parameters: int, rules: Rules, tables: dict[str, lis
             for stage in planes.STAGES
         ],
         "split": SPLIT,
-        "subplane_labels": list(SUB_PLANES),
         "known_failures": KNOWN_FAILURES,
         "input": {
             "image": "FP32 [N, 1, 128, 192], gray 0..1, letterboxed at true aspect ratio, top left",
@@ -127,7 +122,6 @@ def _card(options: Options, parameters: int, rules: Rules, tables: dict[str, lis
         },
         "output": {
             "logits": "FP32 [N, 5]; probability = softmax(logits / calibration.temperature)",
-            "subplane": "FP32 [N, 3]; of subplane_labels, softmax(value / subplane.temperature); of brains only",
             "map": "FP32 [N, 5, 8, 12]; raw signed class activation map",
             "novelty": "FP32 [N, 1]; Mahalanobis distance of the grain (the first features' means and deviations) "
             "to the nearest kind of plane",
@@ -160,11 +154,5 @@ def _rules_tables(rules: Rules) -> Table:
             "max": rules.novelty_max,
             "rule": "a still is rejected when it is read as other, too improbable, or more novel than max: "
             f"at most {FALSE_REJECTION:.0%} of held-out planes, altered ones among them, are",
-        },
-        "subplane": {
-            "temperature": rules.sub_plane_temperature,
-            "min_probability": rules.sub_plane_min_probability,
-            "rule": f"lowest threshold with an accuracy of {WANTED_SUB_PLANE_ACCURACY} on held-out brains",
-            "frames": rules.sub_plane_count,
         },
     }

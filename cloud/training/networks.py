@@ -261,21 +261,16 @@ def fit_linear(found: Tensor, labels: Tensor, outputs: int, strength: float) -> 
 
 
 class ExportedClassifier(nn.Module):
-    """A trained classifier as it is published: logits, a second question's logits where it has one, map, novelty."""
+    """A trained classifier as it is published: logits, map, novelty."""
 
-    def __init__(self, network: ResidualClassifier, novelty: Novelty, side: nn.Linear | None = None) -> None:
-        """`side` answers from the statistics of all levels."""
+    def __init__(self, network: ResidualClassifier, novelty: Novelty) -> None:
         super().__init__()
         self.network = network
         self.novelty = novelty
-        self.side = side
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Logits [N, K], (side logits [N, S],) class activation maps [N, K, h, w], novelty [N, 1]; float32."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits [N, K], class activation maps [N, K, h, w], novelty [N, 1]; float32."""
         levels = self.network.levels(image)
         logits, masks = self.network.head(levels[-1].mean(dim=(2, 3)))
-        first = statistics(levels[: Novelty.LEVELS])
-        side: tuple[Tensor, ...] = ()
-        if self.side is not None:
-            side = (self.side(torch.cat([first, statistics(levels[Novelty.LEVELS :])], dim=1)),)
-        return (logits, *side, self.network.activation_map(levels[-1], masks), self.novelty(first))
+        activation = self.network.activation_map(levels[-1], masks)
+        return logits, activation, self.novelty(statistics(levels[: Novelty.LEVELS]))

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from cloud.infer.preprocess import Gray, Plane, plane_input
 from cloud.training import planes
 from cloud.training.card import Table, mean_metric, metric
-from cloud.training.classification import least_probability
-from cloud.training.data import PLANES, SUB_PLANES, PlaneFrame
+from cloud.training.data import PLANES, PlaneFrame
 from cloud.training.metrics import Labels, Values, bootstrap, calibration_error, softmax, temperature
-from cloud.training.planes import NO_SUB_PLANE, OTHER, SCANNER, PlaneSample
+from cloud.training.planes import OTHER, SCANNER, PlaneSample
 from cloud.training.strangers import SETS, strangers
 
-WANTED_SUB_PLANE_ACCURACY = 0.9
 FALSE_REJECTION = 0.02
 """Largest share of held-out planes that the three rules together may reject."""
 
@@ -33,8 +31,6 @@ class Readings:
 
     logits: NDArray[np.float32]
     """[N, 5]."""
-    sub_planes: NDArray[np.float32]
-    """Logits [N, 3]."""
     novelty: NDArray[np.float32]
     """[N], at least 0."""
 
@@ -55,22 +51,12 @@ class Rules:
     """Below this probability of the most probable plane the still is rejected."""
     novelty_max: float
     """Above this novelty the still is rejected."""
-    sub_plane_temperature: float
-    """What the sub-plane's logits are divided by before the softmax."""
-    sub_plane_min_probability: float
-    """Below this probability of the most probable sub-plane none is told."""
     frame_count: int
     """Held-out frames that the figures rest on."""
-    sub_plane_count: int
-    """Held-out brains with a known sub-plane among them."""
 
     def chances(self, readings: Readings) -> Values:
         """Calibrated probabilities of the classes, float64 [N, 5]."""
         return softmax(readings.logits.astype(np.float64) / self.temperature)
-
-    def sub_plane_chances(self, readings: Readings) -> Values:
-        """Calibrated probabilities of the sub-planes, float64 [N, 3]."""
-        return softmax(readings.sub_planes.astype(np.float64) / self.sub_plane_temperature)
 
     def rejects(self, readings: Readings) -> Flags:
         """Which stills are rejected: read as other, too improbable, or too unlike what was learned."""
@@ -94,7 +80,7 @@ def fit_rules(read: Read, apart: Sequence[PlaneSample]) -> Rules:
 
     `min_probability` is the highest at which at most half of FALSE_REJECTION of them are too improbable or
     read as other; `novelty_max` the lowest at which at most FALSE_REJECTION are rejected by all rules
-    together. Raises ValueError where no held-out brain has a known sub-plane.
+    together.
     """
     pictures = planes.inputs(apart)
     readings = read([way(picture) for way in WAYS for picture in pictures])
@@ -106,22 +92,11 @@ def fit_rules(read: Read, apart: Sequence[PlaneSample]) -> Rules:
     allowed = max(0, int(FALSE_REJECTION * len(labels)) - int(weak.sum()))
     # A network that takes every plane for "other" still gets a threshold: that of all of them.
     farthest = np.sort(readings.novelty if weak.all() else readings.novelty[~weak])
-    sub_planes = np.array([sample.sub_plane for sample in apart] * len(WAYS), np.int64)
-    known = np.flatnonzero(sub_planes != NO_SUB_PLANE)
-    if not known.size:
-        raise ValueError("no held-out brain has a known sub-plane")
-    side = readings.sub_planes[known]
-    truth = sub_planes[known]
-    side_heat = round(temperature(side, truth), 4)
-    side_chances = softmax(side.astype(np.float64) / side_heat)
     return Rules(
         temperature=heat,
         min_probability=least,
         novelty_max=round(float(farthest[-1 - allowed]) + 5e-5, 4),
-        sub_plane_temperature=side_heat,
-        sub_plane_min_probability=least_probability(side_chances, truth, WANTED_SUB_PLANE_ACCURACY),
         frame_count=len(apart),
-        sub_plane_count=len(known) // len(WAYS),
     )
 
 
@@ -176,43 +151,7 @@ def plane_metrics(read: Read, rules: Rules, samples: Sequence[PlaneSample], seed
         row("accuracy where not rejected", right, every[~rejected]),
     ]
     rows += [row(f"recall, {name}", right, every[labels == label]) for label, name in enumerate(PLANES)]
-    rows += _sub_plane_metrics(rules, own, readings, seed)
     return [*rows, *_elsewhere(read, rules, samples, seed)]
-
-
-def _sub_plane_metrics(
-    rules: Rules, samples: Sequence[PlaneSample], readings: Readings, seed: int
-) -> list[Table]:
-    truth = np.array([sample.sub_plane for sample in samples], np.int64)
-    chances = rules.sub_plane_chances(readings)
-    right = chances.argmax(axis=1) == truth
-    told = chances.max(axis=1) >= rules.sub_plane_min_probability
-    known = truth != NO_SUB_PLANE
-
-    def row(name: str, values: Flags, chosen: Labels) -> list[Table]:
-        named = [samples[number].group for number in chosen]
-        return [mean_metric(name, values[chosen], named, seed, "share", "planes dev")] if named else []
-
-    def mean_recall(chosen: Labels) -> float:
-        return float(
-            np.mean([right[chosen][truth[chosen] == each].mean() for each in np.unique(truth[chosen])])
-        )
-
-    brains = np.flatnonzero(known)
-    rows = row("sub-plane accuracy", right, brains)
-    if brains.size:
-        recall = bootstrap(
-            lambda chosen: mean_recall(brains[chosen]),
-            [samples[int(each)].group for each in brains],
-            seed=seed,
-        )
-        name = "sub-plane, mean of the three recalls"
-        rows.append(metric(name, recall, "share", "planes dev; guessing gives 0.33"))
-    rows += row("sub-plane told", told, brains)
-    rows += row("sub-plane accuracy where told", right, np.flatnonzero(known & told))
-    for number, name in enumerate(SUB_PLANES):
-        rows += row(f"recall, {name}", right, np.flatnonzero(truth == number))
-    return rows
 
 
 _ELSEWHERE = {

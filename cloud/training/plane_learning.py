@@ -10,25 +10,19 @@ from torch import Tensor, nn
 
 from cloud.infer.preprocess import Plane
 from cloud.training import planes
-from cloud.training.data import SUB_PLANES, plane_frames
+from cloud.training.data import plane_frames
 from cloud.training.derive import build_classifier
 from cloud.training.loop import Plan
 from cloud.training.networks import (
     ExportedClassifier,
     Novelty,
     ResidualClassifier,
-    fit_linear,
     fit_novelty,
     statistics_of,
 )
 from cloud.training.options import Options, Say, learn, weights_of
 from cloud.training.plane_figures import Readings
-from cloud.training.planes import AMOUNTS, BATCH_SIZE, NO_SUB_PLANE, OTHER, Amounts, PlaneSample
-
-SUB_PLANE_PENALTY = 1.0
-"""Of the layer for the sub-planes."""
-SUB_PLANE_COPIES = 3
-"""Augmented copies of each brain that the layer learns from beside it."""
+from cloud.training.planes import AMOUNTS, BATCH_SIZE, OTHER, Amounts, PlaneSample
 
 
 def samples_to_learn(options: Options, amounts: Amounts = AMOUNTS) -> list[PlaneSample]:
@@ -75,11 +69,11 @@ def learn_in_stages(
 def as_published(
     network: ResidualClassifier, learned: Sequence[PlaneSample], seed: int
 ) -> ExportedClassifier:
-    """The network as it is published, with its novelty and its layer for the sub-planes, in evaluation mode.
+    """The network as it is published, with its novelty, in evaluation mode.
 
     Novelty is the distance to the real planes among the pictures, each data set's brains by themselves. Each
     picture counts as it is and once augmented, since a still of tomorrow differs more from the learned ones
-    than these among themselves. Raises ValueError where no picture has a known sub-plane.
+    than these among themselves.
     """
     network.eval()
     rng = np.random.default_rng(seed)
@@ -88,22 +82,14 @@ def as_published(
     clusters = sorted({(sample.source, sample.label) for sample in real})
     places = [clusters.index((sample.source, sample.label)) for sample in real] * 2
     novelty = fit_novelty(statistics_of(network, pictures, Novelty.LEVELS), torch.tensor(places))
-    brains = [sample for sample in learned if sample.sub_plane != NO_SUB_PLANE]
-    if not brains:
-        raise ValueError("no picture has a known sub-plane")
-    rng = np.random.default_rng([seed, 1])
-    copies = [planes.augmented(sample.canvas, rng) for _ in range(SUB_PLANE_COPIES) for sample in brains]
-    labels = torch.tensor([sample.sub_plane for sample in brains] * (1 + SUB_PLANE_COPIES))
-    found = statistics_of(network, [*planes.inputs(brains), *copies])
-    side = fit_linear(found, labels, len(SUB_PLANES), SUB_PLANE_PENALTY)
-    return ExportedClassifier(network, novelty, side).eval()
+    return ExportedClassifier(network, novelty).eval()
 
 
 class PlaneReader:
     """The model as it is published, run by PyTorch."""
 
     def __init__(self, exported: nn.Module) -> None:
-        """`exported` gives logits, side logits, map and novelty."""
+        """`exported` gives logits, map and novelty."""
         self._exported = exported
 
     def __call__(self, pictures: Sequence[Plane], /) -> Readings:
@@ -113,5 +99,5 @@ class PlaneReader:
             for start in range(0, len(pictures), BATCH_SIZE):
                 batch = np.stack(pictures[start : start + BATCH_SIZE])[:, np.newaxis]
                 found.append(self._exported(torch.from_numpy(batch)))
-        logits, side, _, novelty = (torch.cat(port).numpy() for port in zip(*found, strict=True))
-        return Readings(logits=logits, sub_planes=side, novelty=novelty[:, 0])
+        logits, _, novelty = (torch.cat(port).numpy() for port in zip(*found, strict=True))
+        return Readings(logits=logits, novelty=novelty[:, 0])

@@ -14,10 +14,9 @@ import numpy as np
 
 from cloud.training import planes
 from cloud.training.card import Table, mean_metric
-from cloud.training.metrics import Labels
 from cloud.training.options import Options, Say
 from cloud.training.plane_learning import PlaneReader, as_published, learn_network, samples_to_learn
-from cloud.training.planes import NO_SUB_PLANE, Amounts, PlaneSample
+from cloud.training.planes import Amounts, PlaneSample
 from cloud.training.studies import keep
 
 NAME = "fetal_plane_cls_machines"
@@ -62,20 +61,13 @@ def apart(
 def figures(
     read: PlaneReader, unseen: Sequence[PlaneSample], machine: str, seed: int, epochs: int
 ) -> list[Table]:
-    """Accuracy over the four planes, and over the sub-planes of the brains among the frames."""
+    """Accuracy over the four planes."""
     readings = read(planes.inputs(unseen))
     note = f"trained without it, {epochs} epochs, planes alone; train and dev frames of the machine"
     labels = np.array([sample.label for sample in unseen])
     right = readings.logits.argmax(axis=1) == labels
     groups = [sample.group for sample in unseen]
-    rows = [mean_metric(f"accuracy, {machine}", right, groups, seed, "share", note)]
-    truth: Labels = np.array([sample.sub_plane for sample in unseen], np.int64)
-    known = np.flatnonzero(truth != NO_SUB_PLANE)
-    if known.size:
-        told = (readings.sub_planes.argmax(axis=1) == truth)[known]
-        brains = [groups[number] for number in known]
-        rows.append(mean_metric(f"sub-plane accuracy, {machine}", told, brains, seed, "share", note))
-    return rows
+    return [mean_metric(f"accuracy, {machine}", right, groups, seed, "share", note)]
 
 
 def _beside(read: PlaneReader, known: Sequence[PlaneSample], machine: str, seed: int, epochs: int) -> Table:

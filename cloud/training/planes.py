@@ -1,4 +1,4 @@
-"""The plane model: abdomen, brain, femur, thorax or other, and which plane of the brain (`fetal_plane_cls`).
+"""The plane model: abdomen, brain, femur, thorax or other (`fetal_plane_cls`).
 
 "Other" is learned from made-up pictures only; real ultrasound of something else and slices of other machines
 are kept for the tests of rejection.

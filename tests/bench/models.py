@@ -14,12 +14,20 @@ from numpy.typing import NDArray
 
 from cloud.infer import outline, preprocess
 from cloud.infer.annotate import Ellipse
-from cloud.infer.pipeline import BRAIN_MODEL, OUTLINE_MODEL, PLANE_MODEL, SEGMENT_MODEL, VENTRICLE_MODEL
+from cloud.infer.pipeline import (
+    BRAIN_MODEL,
+    OUTLINE_MODEL,
+    PLANE_MODEL,
+    SEGMENT_MODEL,
+    SUBPLANE_MODEL,
+    VENTRICLE_MODEL,
+)
+from cloud.infer.subplane import turned_head
 
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = ROOT / "model_repository"
 THREADS = 2
-MODELS = (SEGMENT_MODEL, OUTLINE_MODEL, PLANE_MODEL, BRAIN_MODEL, VENTRICLE_MODEL)
+MODELS = (SEGMENT_MODEL, OUTLINE_MODEL, PLANE_MODEL, SUBPLANE_MODEL, BRAIN_MODEL, VENTRICLE_MODEL)
 """All that a brain still meets."""
 
 Feeds = dict[str, dict[str, NDArray[np.float32]]]
@@ -54,6 +62,7 @@ def feeds(still: Path) -> Feeds:
         SEGMENT_MODEL: {"image": canvas[None].astype(np.float32)},
         OUTLINE_MODEL: {"band": outline.band(gray, head)[None]},
         PLANE_MODEL: {"image": preprocess.plane_input(gray)[None].astype(np.float32)},
+        SUBPLANE_MODEL: {"head": turned_head(gray, head)[None]},
         BRAIN_MODEL: brain,
         VENTRICLE_MODEL: brain,
     }

@@ -18,11 +18,11 @@ from cloud.training.plane_figures import Readings, Rules, plane_metrics, robustn
 from cloud.training.planes import BRAIN
 from cloud.training.strangers import SETS, strangers
 
-FOLDER = Path(__file__).resolve().parents[2] / "model_repository" / "fetal_plane_cls" / "3"
+FOLDER = Path(__file__).resolve().parents[2] / "model_repository" / "fetal_plane_cls" / "4"
 
 pytestmark = pytest.mark.slow
 
-LEAST_REJECTED = {"us_dicom": 0.79, "mpr": 0.95, "noise": 0.95}
+LEAST_REJECTED = {"us_dicom": 0.82, "mpr": 0.95, "noise": 0.95}
 """The goal is 0.95 for each; ultrasound of adults misses it, as the card says: its floor guards what was reached."""
 
 
@@ -39,10 +39,7 @@ def rules(card: dict[str, Any]) -> Rules:
         temperature=card["calibration"]["temperature"],
         min_probability=card["abstain"]["min_probability"],
         novelty_max=card["novelty"]["max"],
-        sub_plane_temperature=card["subplane"]["temperature"],
-        sub_plane_min_probability=card["subplane"]["min_probability"],
         frame_count=card["calibration"]["frames"],
-        sub_plane_count=card["subplane"]["frames"],
     )
 
 
@@ -55,13 +52,13 @@ class _Shipped:
         )
 
     def __call__(self, pictures: Sequence[Plane], /) -> Readings:
-        ports = ["logits", "subplane", "novelty"]
+        ports = ["logits", "novelty"]
         found = [
             self._session.run(ports, {"image": np.stack(pictures[start : start + 16])[:, np.newaxis]})
             for start in range(0, len(pictures), 16)
         ]
-        logits, sub_planes, novelty = (np.concatenate(port) for port in zip(*found, strict=True))
-        return Readings(logits=logits, sub_planes=sub_planes, novelty=novelty[:, 0])
+        logits, novelty = (np.concatenate(port) for port in zip(*found, strict=True))
+        return Readings(logits=logits, novelty=novelty[:, 0])
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +75,11 @@ def _values(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 def test_the_figures_of_the_card_are_true(
     data: Path, card: dict[str, Any], rules: Rules, shipped: _Shipped
 ) -> None:
-    """The shipped weights give the card's dev figures; the four planes are told apart in at least 0.985."""
+    """The shipped weights give the card's dev figures; the four planes are told apart in at least 0.985. Those on
+    the virtual scanner's stills, which take minutes to print, are left to `make eval`."""
     found = _values(plane_metrics(shipped, rules, planes.load(data, "dev"), card["seed"]))
     stated = _values(card["metrics"])
-    assert stated.keys() == found.keys()
+    assert {name for name in stated if not name.startswith(planes.SCANNER)} == found.keys()
     for name, value in found.items():
         assert stated[name] == pytest.approx(value, abs=0.002), name
     assert found["accuracy over four planes"] >= 0.985

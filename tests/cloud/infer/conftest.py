@@ -20,6 +20,7 @@ from cloud.infer.preprocess import SEGMENT_SIZE_HW
 
 PLANES = ("abdomen", "brain", "femur", "thorax")
 FINDINGS = ("normal", "ventriculomegaly", "other")
+VIEWS = ("trans-thalamic", "trans-ventricular", "trans-cerebellar")
 
 
 def save_graph(path: Path, nodes: list[onnx.NodeProto], **tensors: object) -> bytes:
@@ -129,17 +130,22 @@ class Answers:
     """Steepness of the head model."""
     segment_half: float = 0.5
     """Brightness that the head model takes for head with probability 0.5."""
+    subplane_logits: tuple[float, ...] | None = None
+    """Logits of the three planes of a brain; None: the repository has no model for them."""
     cards: dict[str, str] = field(default_factory=dict)
     """Card text by model."""
 
 
 def write_repository(repository: Path, answers: Answers) -> Path:
-    """The three models that a reader needs."""
+    """The three models that a reader needs, and the sub-planes' where it has answers."""
     write_segmenter(repository, answers.segment_gain, answers.segment_half)
     for name, input_name, hw, labels, logits in (
         ("fetal_plane_cls", "image", (128, 192), PLANES, answers.plane_logits),
         ("fetal_brain_cls", "crop", (224, 224), FINDINGS, answers.brain_logits),
+        ("fetal_subplane_cls", "head", (96, 128), VIEWS, answers.subplane_logits),
     ):
+        if logits is None:
+            continue
         card = answers.cards.get(name, "")
         write_classifier(
             repository, name, input_name=input_name, hw=hw, labels=labels, logits=logits, card=card

@@ -73,6 +73,24 @@ async def test_a_head_is_read_in_full(
     assert 0.3 < form["heat"]["share"] < 0.7
 
 
+@pytest.mark.parametrize(("strength", "sure"), [(4.0, True), (0.5, False)])
+async def test_the_plane_of_a_brain_is_told(
+    open_reader: OpenReader, answers: type[Any], still: Draw, png: Png, strength: float, sure: bool
+) -> None:
+    """A head on a brain's plane gets its sub-plane, sure or not by the model's own threshold; without a head or
+    on another plane the model is not asked."""
+    views = (0.0, strength, 0.0)
+    reader = await open_reader(answers(subplane_logits=views))
+    reading = (await reader.read(png(still(HEAD)), "image/png")).reading
+    assert reading.subplane is not None
+    assert (reading.subplane.label, reading.subplane.sure) == ("trans-ventricular", sure)
+    assert "fetal_subplane_cls" in reading.models
+    assert (await reader.read(png(still()), "image/png")).reading.subplane is None
+    other = await open_reader(answers(subplane_logits=views, plane_logits=(9.0, 0.0, 0.0, 0.0)))
+    reading = (await other.read(png(still(HEAD)), "image/png")).reading
+    assert (reading.subplane, "fetal_subplane_cls" in reading.models) == (None, False)
+
+
 async def test_the_same_still_reads_the_same(
     open_reader: OpenReader, answers: type[Any], still: Draw, png: Png
 ) -> None:

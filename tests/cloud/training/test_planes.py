@@ -94,19 +94,6 @@ def test_each_kind_is_drawn_by_its_share() -> None:
         assert drawn[label] / 1600 == pytest.approx(wanted, abs=0.04), name
 
 
-def test_the_sub_plane_is_learned_from_brains_that_have_one() -> None:
-    """Pictures without a known sub-plane do not change its layer; without any that has one it cannot be."""
-    network = build_classifier(planes.architecture(), Weights(seed=0))
-    brains = [_sample(BRAIN, sub_plane=number % 3, seed=number) for number in range(12)]
-    others = [_sample(number % 4, seed=100 + number) for number in range(8)]
-    alone, among = (as_published(network, samples, 0).side for samples in (brains, [*brains, *others]))
-    assert alone is not None
-    assert among is not None
-    torch.testing.assert_close(alone.weight, among.weight)
-    with pytest.raises(ValueError, match="sub-plane"):
-        as_published(network, others, 0)
-
-
 def test_held_out_patients_are_unseen() -> None:
     """No group lies on both sides, fragments follow their patient, and what is made up only teaches."""
     samples = [_sample(label, group=f"p{label}-{number}") for label in range(4) for number in range(20)]
@@ -125,7 +112,6 @@ def _reader(logits: np.ndarray, novelty: np.ndarray) -> object:
         times = len(pictures) // len(logits)
         return Readings(
             logits=np.tile(logits, (times, 1)).astype(np.float32),
-            sub_planes=np.tile(np.eye(3, dtype=np.float32)[np.arange(len(logits)) % 3] * 4, (times, 1)),
             novelty=np.tile(novelty, times).astype(np.float32),
         )
 
@@ -138,7 +124,6 @@ def test_the_thresholds_reject_few_planes() -> None:
     of novelty would do; all three reject by themselves."""
     count = 100
     samples = [_sample(number % 4, sub_plane=NO_SUB_PLANE, group=f"p{number}") for number in range(count)]
-    samples[1] = _sample(1, sub_plane=1, group="brain")
     logits = np.eye(5)[np.arange(count) % 4] * 8.0
     logits[0] = [0, 0, 0, 0, 8]
     novelty = np.linspace(0.5, 1.5, count)
@@ -151,17 +136,12 @@ def test_the_thresholds_reject_few_planes() -> None:
     assert rejected[-1]
     assert (novelty > rules.novelty_max).sum() == 1
     sure = np.array([[8.0, 0, 0, 0, 0], [8.0, 0, 0, 0, 0], [0, 0, 0, 0, 8.0], [0.1, 0, 0, 0, 0]], np.float32)
-    readings = Readings(
-        logits=sure, sub_planes=np.zeros((4, 3), np.float32), novelty=np.array([1, 9, 1, 1], np.float32)
-    )
+    readings = Readings(logits=sure, novelty=np.array([1, 9, 1, 1], np.float32))
     assert [False, True, True, True] == Rules(
         temperature=1,
         min_probability=0.6,
         novelty_max=2,
-        sub_plane_temperature=1,
-        sub_plane_min_probability=0.5,
         frame_count=1,
-        sub_plane_count=1,
     ).rejects(readings).tolist()
 
 
@@ -194,7 +174,6 @@ def test_novelty_is_near_one_for_what_was_learned() -> None:
     """Learned pictures lie near 1, and drawn heads and made-up pictures do not count as planes."""
     network = build_classifier(planes.architecture(), Weights(seed=0))
     samples = [_sample(number % 4, seed=number) for number in range(24)]
-    samples[1] = _sample(BRAIN, sub_plane=1, seed=1)
     strange = [_sample(OTHER, source="made-up"), _sample(BRAIN, source="made-up head")]
     model = as_published(network, [*samples, *strange], seed=0)
     assert len(model.novelty.means) == 4
@@ -203,7 +182,7 @@ def test_novelty_is_near_one_for_what_was_learned() -> None:
 
 
 def test_a_reader_gives_the_outputs_in_their_order() -> None:
-    """Logits, sub-planes and novelty of the reader are those of the network, in batches of any size."""
+    """Logits and novelty of the reader are those of the network, in batches of any size."""
     network = build_classifier(planes.architecture(), Weights(seed=0))
     samples = [_sample(BRAIN, sub_plane=seed % 3, seed=seed) for seed in range(35)]
     model = as_published(network, samples, seed=0)
@@ -212,8 +191,7 @@ def test_a_reader_gives_the_outputs_in_their_order() -> None:
         expected = model(torch.from_numpy(np.stack(pictures)[:, np.newaxis]))
     readings = PlaneReader(model)(pictures)
     np.testing.assert_allclose(expected[0].numpy(), readings.logits, atol=1e-4)
-    np.testing.assert_allclose(expected[1].numpy(), readings.sub_planes, atol=1e-4)
-    np.testing.assert_allclose(expected[3].numpy()[:, 0], readings.novelty, atol=1e-4)
+    np.testing.assert_allclose(expected[2].numpy()[:, 0], readings.novelty, atol=1e-4)
 
 
 def _packed(folder: Path, name: str, objects: dict[str, bytes]) -> None:
@@ -289,7 +267,7 @@ def _made_up_data(folder: Path) -> None:
 @pytest.mark.req("BEY-07")
 @pytest.mark.timeout(300)
 def test_a_whole_making_goes_from_images_to_a_card_with_every_table(tmp_path: Path) -> None:
-    """The model has the four agreed outputs; its card has thresholds, alterations, strangers and machines."""
+    """The model has the three agreed outputs; its card has thresholds, alterations, strangers and machines."""
     data, work, out = tmp_path / "data", tmp_path / "work", tmp_path / "out"
     _made_up_data(data)
     work.mkdir()
@@ -318,19 +296,17 @@ def test_a_whole_making_goes_from_images_to_a_card_with_every_table(tmp_path: Pa
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [port.name for port in session.get_outputs()]
     shapes = [port.shape for port in session.run(names, {"image": np.zeros((2, 1, 128, 192), np.float32)})]
-    assert ["logits", "subplane", "map", "novelty"] == names
-    assert [(2, 5), (2, 3), (2, 5, 8, 12), (2, 1)] == shapes
+    assert ["logits", "map", "novelty"] == names
+    assert [(2, 5), (2, 5, 8, 12), (2, 1)] == shapes
     assert (path.parents[1] / "labels.txt").read_text(encoding="utf-8").split() == list(CLASSES)
     card = tomllib.loads((path.parent / "card.toml").read_text(encoding="utf-8"))
-    assert card["subplane_labels"] == list(SUB_PLANES)
     assert 0.4 <= card["abstain"]["min_probability"] <= 0.95
     assert card["novelty"]["max"] > 0
-    assert card["subplane"]["temperature"] > 0
     assert [f"accuracy, {name}" for name in ALTERATIONS] == [row["name"] for row in card["robustness"]]
     assert ["us_dicom", "mpr", "noise"] == [row["name"].split()[-1] for row in card["rejection"]]
     assert [machine] == card["machines"]
     figures = {row["name"] for row in card["metrics"]}
-    assert {"accuracy over four planes", "false rejection", "sub-plane accuracy"} <= figures
+    assert {"accuracy over four planes", "false rejection"} <= figures
     assert {"virtual scanner stills read as their plane", "virtual scanner stills rejected"} <= figures
     assert {"hc18", "planes", "brain_abnormal", "made-up", "virtual scanner"} == {
         row["name"] for row in card["data"]
@@ -357,9 +333,7 @@ def test_machines_left_out_leave_a_table(tmp_path: Path) -> None:
     rows = kept(options.work, plane_machines.STUDY)
     assert [] == kept(tmp_path, plane_machines.STUDY)
     assert [
-        f"{what}{machine}"
-        for machine in "AB"
-        for what in ("accuracy, ", "sub-plane accuracy, ", "accuracy, machines seen, without ")
+        f"{what}{machine}" for machine in "AB" for what in ("accuracy, ", "accuracy, machines seen, without ")
     ] == [row["name"] for row in rows]
     unseen = [row for row in rows if "seen" not in str(row["name"])]
     assert all("trained without it, 1 epochs, planes alone" in str(row["note"]) for row in unseen)

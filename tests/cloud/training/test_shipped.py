@@ -20,8 +20,13 @@ PORTS = {
     "fetal_head_outline": (("band", [1, 48, 192]), {"radius": [96], "spread": [96]}, ["head"]),
     "fetal_plane_cls": (
         ("image", [1, 128, 192]),
-        {"logits": [5], "subplane": [3], "map": [5, 8, 12], "novelty": [1]},
+        {"logits": [5], "map": [5, 8, 12], "novelty": [1]},
         ["abdomen", "brain", "femur", "thorax", "other"],
+    ),
+    "fetal_subplane_cls": (
+        ("head", [1, 96, 128]),
+        {"logits": [3]},
+        ["trans-thalamic", "trans-ventricular", "trans-cerebellar"],
     ),
     "fetal_ventricle_seg": (
         ("crop", [1, 224, 224]),
@@ -102,9 +107,10 @@ def test_the_card_tells_what_a_card_must(name: str) -> None:
 
 
 @pytest.mark.req("READ-10")
-@pytest.mark.parametrize("name", PORTS)
+@pytest.mark.parametrize("name", [name for name in PORTS if name != "fetal_subplane_cls"])
 def test_the_card_tells_the_derivation(name: str) -> None:
-    """Each shipped network has more fully connected layers and other neuron counts than its original."""
+    """Each shipped network has more fully connected layers and other neuron counts than its original; the
+    sub-planes' layer in closed form is no network."""
     architecture = _card(name)["architecture"]
     assert architecture["fully_connected_layers"] > architecture["original_fully_connected_layers"]
     assert architecture["widths"] != architecture["original_widths"]
