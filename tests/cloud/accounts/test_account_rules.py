@@ -180,7 +180,7 @@ def test_the_readmes_table_is_the_codes() -> None:
         "see version, counts, models": Action.SEE_SYSTEM,
         "search the audit": Action.READ_AUDIT,
         "invite, close, reset users; change roles": Action.MANAGE_USERS,
-        "make and revoke tokens": Action.MANAGE_TOKENS,
+        "create and revoke tokens": Action.MANAGE_TOKENS,
     }
     assert set(Action) == set(rows.values())
     for words, action in rows.items():
