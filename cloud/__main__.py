@@ -1,4 +1,4 @@
-"""The command `sonorelay-cloud`: serve, models, mpr, ledger verify, doctor."""
+"""The command `sonorelay-cloud`: serve, models, mpr, tokens, audit, ledger verify, doctor."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from cloud import config as settings
+from cloud.accounts import command as accounts
 from cloud.build import build_server, installed_version, open_engine
 from cloud.config import Config
 from cloud.console.api.page import STATIC_DIR
@@ -22,7 +23,7 @@ from cloud.infer.pipeline import MODELS
 from cloud.ledger import verify
 from cloud.log import start_logging
 from cloud.models import command as models
-from cloud.server import Endpoints
+from cloud.server import FIRST_LINK_FILE, Endpoints
 
 NOTICE = "research use, not for diagnosis"
 
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from cloud.series import command as mpr
 
         return mpr.main(given[1:])
+    if given[:1] in (["tokens"], ["audit"]):
+        return accounts.main(given)
     options = _parser().parse_args(given)
     try:
         config = settings.load(options.config, _overrides(options))
@@ -97,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("what", choices=["verify"], help="`ledger verify --help` says more")
     commands.add_parser("models", help="versions of models: list, show, push, promote, rollback, shadow")
     commands.add_parser("mpr", help="planes through the series of one image: `mpr --help` says more")
+    commands.add_parser("tokens", help="tokens of machines: create, list, revoke")
+    commands.add_parser("audit", help="the audit: verify")
     return parser
 
 
@@ -125,6 +130,8 @@ def _serve(config: Config) -> int:
             "log_verifier_key": endpoints.log_verifier_key,
         }
         print(json.dumps(line), flush=True)
+        if endpoints.first_link is not None:
+            _tell_first_link(endpoints.first_link, config.data_dir / FIRST_LINK_FILE)
 
     async def serve() -> None:
         await build_server(config, log).run(on_ready)
@@ -132,6 +139,15 @@ def _serve(config: Config) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
     return 0
+
+
+def _tell_first_link(link: str, file: Path) -> None:
+    """Tells how the first administrator is made. Where standard output goes to a file or to a journal it would stay
+    there: then only the file is named."""
+    if sys.stdout.isatty():
+        print(f"No user yet. The first administrator opens this link, once:\n  {link}", flush=True)
+    else:
+        print(f"No user yet. The first administrator opens, once, the link in {file}", flush=True)
 
 
 async def _doctor(config: Config) -> int:

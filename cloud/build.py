@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import time
 import uuid
@@ -15,6 +16,10 @@ from typing import Final
 import cv2
 import sqlalchemy as sa
 
+from cloud.accounts.all import Accounts, make_accounts
+from cloud.accounts.anchor import Anchors
+from cloud.accounts.passwords import Passwords
+from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
 from cloud.console.api.services import ConsoleServices
@@ -35,7 +40,6 @@ from cloud.ingest.guard import Guard
 from cloud.ingest.servicer import AgentServicer, IngestServicer, LedgerServicer
 from cloud.ingest.services import Admit, BeforeStep, IngestServices
 from cloud.ingest.uploads import Uploads
-from cloud.ledger.file_log import FileLedger
 from cloud.ledger.first_start import open_or_begin
 from cloud.ledger.keys import load_key
 from cloud.ledger.publisher import publish_until
@@ -49,7 +53,7 @@ from cloud.monitor.missing import MissingWatch
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
 from cloud.publish.topic import TopicBus
-from cloud.server import Parts, Server
+from cloud.server import FIRST_LINK_FILE, Parts, Server
 from cloud.store.disk import DiskBlobStore
 from cloud.work.results import ResultLedger, end_leases
 from cloud.work.shadow import ShadowReader, ShadowServices
@@ -199,6 +203,17 @@ async def _open(
     ledger_dir = data / "ledger"
     ledger = await open_or_begin(ledger_dir, database, config.site, key_file)
     store = CachedBlobStore(disk, config.cache_bytes)
+    signer = Signer(config.site, load_key(key_file))
+    passwords = Passwords()
+    accounts = make_accounts(
+        AccountServices(
+            database=database,
+            clock=clock,
+            random=secrets.token_bytes,
+            passwords=passwords,
+            on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
+        )
+    )
     bus = TopicBus()
     hub = Hub(database, bus)
     services = IngestServices(
@@ -219,13 +234,11 @@ async def _open(
         log=log,
         missing_after_s=config.missing_after_s,
     )
-    loops = [MissingWatch(database, bus, clock, log).run]
+    loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
     life: ModelLife | None = None
     if engine is not None:
         await database.write(lambda tx: end_leases(tx, READ_JOB, clock()))
-        worker, life, shadow = _reading(
-            config, services, engine, site, Signer(config.site, load_key(key_file))
-        )
+        worker, life, shadow = _reading(config, services, engine, site, signer)
         await life.start()
         services = replace(services, offer_part=worker.offer)
         loops += [worker.run, shadow.run]
@@ -235,12 +248,13 @@ async def _open(
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, database, hub, store, ledger, engine, clock)),
+        app=create_app(_console(config, services, accounts, hub, engine)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
         log_verifier_key=str(ledger.verifier),
-        close=_closing(engine, disk, database),
+        begin_first=accounts.people.begin_first,
+        close=_closing(engine, disk, database, passwords),
     )
 
 
@@ -314,33 +328,33 @@ def _worker(
 
 def _console(
     config: Config,
-    database: Database,
+    services: IngestServices,
+    accounts: Accounts,
     hub: Hub,
-    store: CachedBlobStore,
-    ledger: FileLedger,
     engine: DescribingEngine | None,
-    clock: Clock,
 ) -> ConsoleServices:
     return ConsoleServices(
-        database=database,
+        database=services.database,
+        accounts=accounts,
         hub=hub,
-        store=store,
-        ledger=ledger,
+        store=services.store,
+        ledger=services.ledger,
         ledger_dir=config.data_dir / "ledger",
         engine=engine,
         thresholds=site_thresholds(config),
-        clock=clock,
+        clock=services.clock,
         version=installed_version(),
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
     )
 
 
 def _closing(
-    engine: ServingEngine | None, disk: DiskBlobStore, database: SqliteDatabase
+    engine: ServingEngine | None, disk: DiskBlobStore, database: SqliteDatabase, passwords: Passwords
 ) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         if engine is not None:
             await engine.close()
+        await asyncio.to_thread(passwords.close)
         await asyncio.to_thread(disk.close)
         await asyncio.to_thread(database.close)
 

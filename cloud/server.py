@@ -35,6 +35,8 @@ from sonorelay.models.v1.model_service_pb2_grpc import add_ModelServiceServicer_
 GRACE_S: Final = 3.0
 """How long calls under way may take to end when the server stops."""
 _BACKLOG: Final = 128
+FIRST_LINK_FILE: Final = "first-administrator.link"
+"""In the data folder while the site has no user: the link that makes the first administrator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Parts:
     """Its readers end when the server stops."""
     log_verifier_key: str
     """Key of the site's log."""
+    begin_first: Callable[[], Awaitable[str | None]]
+    """A new secret for the link of the first administrator; None where there is a user."""
     close: Callable[[], Awaitable[None]]
     """Closes engine, store and database."""
 
@@ -75,6 +79,9 @@ class Endpoints:
     """host:port for browsers."""
     log_verifier_key: str
     """Verifier key of the site's log, for agents to pin."""
+    first_link: str | None = None
+    """One-time link that makes the first administrator; None where there is a user. Never logged, never in
+    endpoints.json: it lies in a file of its own that only the owner may read."""
 
 
 class Server:
@@ -100,7 +107,8 @@ class Server:
         Raises ConfigInvalid where the data folder or an address is in use or a setting cannot be used, and
         LedgerDamaged where the log must be looked at by a person.
         """
-        self._config.data_dir.mkdir(parents=True, exist_ok=True)
+        # Hashes of passwords, keys and images lie in it: a new one is its owner's alone.
+        self._config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked_folder(), self._signals():
             draining = asyncio.Event()
             parts = await self._open_parts(draining)
@@ -126,7 +134,10 @@ class Server:
         try:
             await _until_started(web, web_task)
             endpoints = Endpoints(
-                grpc=grpc_address, http=http_address, log_verifier_key=parts.log_verifier_key
+                grpc=grpc_address,
+                http=http_address,
+                log_verifier_key=parts.log_verifier_key,
+                first_link=await self._first_link(parts, http_address),
             )
             self._write_endpoints(endpoints)
             self._log.info("server_ready", address=f"{endpoints.grpc} {endpoints.http}")
@@ -149,6 +160,21 @@ class Server:
             publishing_ends.set()
             await asyncio.gather(publisher, return_exceptions=True)
             self._log.info("server_stopped")
+
+    async def _first_link(self, parts: Parts, http_address: str) -> str | None:
+        """The one-time link for the first administrator, also in a file; None, and no file, where there is a user.
+
+        The secret stands behind #: browsers do not send that part, so no access log and no proxy sees it.
+        """
+        file = self._config.data_dir / FIRST_LINK_FILE
+        secret = await parts.begin_first()
+        if secret is None:
+            file.unlink(missing_ok=True)
+            return None
+        scheme = "http" if is_loopback(split_address("http_address", http_address)[0]) else "https"
+        link = f"{scheme}://{http_address}/welcome#first={secret}"
+        durable.write(file, link.encode() + b"\n", mode=0o600)
+        return link
 
     async def _start_grpc(self, parts: Parts) -> tuple[grpc.aio.Server, str]:
         host, port = split_address("grpc_address", self._config.grpc_address)

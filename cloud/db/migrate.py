@@ -18,6 +18,8 @@ def upgrade(path_or_url: Path | str) -> None:
     All revisions are one transaction: a crash in between leaves the tables as they were.
     """
     if isinstance(path_or_url, Path):
+        # Before SQLite makes it: hashes of passwords lie in it, and its journals take its mode.
+        path_or_url.touch(mode=0o600)
         url = sa.URL.create("sqlite", database=str(path_or_url))
     else:
         url = sa.make_url(path_or_url)

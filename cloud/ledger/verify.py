@@ -104,6 +104,19 @@ def _widths(count: int) -> Iterator[tuple[int, int]]:
         yield full, rest
 
 
+def entries_of(root: Path, size: int) -> Iterator[bytes]:
+    """The first `size` entries of the log under `root`, as they lie there. Raises CheckFailed.
+
+    Only `check_log` says whether they are those that the log signed.
+    """
+    for number, width in _widths(size):
+        path = _tile_file(root, ENTRIES, number, width)
+        try:
+            yield from decode_bundle(path.read_bytes())[:width]
+        except ValueError as error:
+            raise CheckFailed(f"the file {path.relative_to(root)} was altered: {error}") from error
+
+
 def _check_bundles(root: Path, size: int, covered: set[Path]) -> list[bytes]:
     """Leaf hashes of all entries."""
     hashes: list[bytes] = []

@@ -20,15 +20,18 @@ _TIMEOUT_S = 30.0
 
 
 class ConsoleClient:
-    """One console at `base_url` (ends in a slash). Loopback: proxies of the environment are ignored."""
+    """One console at `base_url` (ends in a slash), with a machine's `token`. Loopback: proxies of the environment
+    are ignored."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, token: str) -> None:
         self._base_url = base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(self, path: str) -> bytes:
         """Body of `path`; raises urllib.error.HTTPError, OSError."""
-        with self._opener.open(self._base_url + path, timeout=_TIMEOUT_S) as answer:
+        request = urllib.request.Request(self._base_url + path, headers=self._headers)
+        with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
             body: bytes = answer.read()
             return body
 
@@ -40,7 +43,7 @@ class ConsoleClient:
         """(event id, worklist item) of each change after event `after`; ends when the connection does."""
         request = urllib.request.Request(
             f"{self._base_url}/api/events",
-            headers={"Accept": "text/event-stream", "Last-Event-ID": str(after)},
+            headers={**self._headers, "Accept": "text/event-stream", "Last-Event-ID": str(after)},
         )
         with self._opener.open(request, timeout=_TIMEOUT_S) as stream:
             event_id, kind, data = 0, "", ""

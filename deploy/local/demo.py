@@ -62,11 +62,15 @@ def _demo(options: argparse.Namespace, data: Path) -> int:
             "edge_agent",
             ["run", "--data", data / "agent", "--watch", watch, "--cloud", endpoints.grpc, *guard],
         )
-        print(f"\n  console    {endpoints.console_url}\n  prints go  {watch}\n  data       {data}\n")
+        first = machine.first_link()
+        print(f"\n  console    {endpoints.console_url}")
+        if first is not None:
+            print(f"  begin here {first}\n             (makes the first administrator; good for one use)")
+        print(f"  prints go  {watch}\n  data       {data}\n")
         print("Research use, not for diagnosis. Ctrl-C stops.\n", flush=True)
-        _open_browser(options.open, endpoints.console_url)
+        _open_browser(options.open, first or endpoints.console_url)
         results: queue.Queue[Item] = queue.Queue()
-        watcher = Watcher(ConsoleClient(endpoints.console_url), results.put)
+        watcher = Watcher(ConsoleClient(endpoints.console_url, machine.token()), results.put)
         watcher.start()
         stopped = threading.Event()
         if options.images is not None:

@@ -49,6 +49,7 @@ class Machine:
         self.data = data
         self.logs = data / "logs"
         self._running: list[tuple[str, Program]] = []
+        self._token: str | None = None
 
     def __enter__(self) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,27 @@ class Machine:
             )
         self._running.append((name, process))
         return process
+
+    def token(self) -> str:
+        """A token with which this machine's own programs may see images; made at the first call."""
+        if self._token is None:
+            wanted = ["--data", str(self.data / "cloud"), "--role", "researcher", "--name", "this-machine"]
+            made = subprocess.run(
+                [sys.executable, "-m", "cloud.accounts", "tokens", "create", *wanted, "--days", "30"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise MachineFailed(f"no token could be made\n{made.stderr.strip()}")
+            self._token = made.stdout.strip()
+        return self._token
+
+    def first_link(self) -> str | None:
+        """The one-time link for the first administrator of the running cloud; None where there is a user."""
+        file = self.data / "cloud" / "first-administrator.link"
+        return file.read_text().strip() if file.exists() else None
 
     def start_cloud(self, arguments: Sequence[str | Path] = ()) -> Endpoints:
         """Starts the cloud on free loopback ports and returns its endpoints once it is ready."""

@@ -53,7 +53,7 @@ def _process(options: argparse.Namespace, data: Path) -> int:
     with Machine(data) as machine, ThreadPoolExecutor(2, "pictures") as pool:
         print("starting the cloud (models are loaded) ...", flush=True)
         endpoints = machine.start_cloud()
-        gathering = Gathering(ConsoleClient(endpoints.console_url), data / "pictures", pool)
+        gathering = Gathering(ConsoleClient(endpoints.console_url, machine.token()), data / "pictures", pool)
         watcher = Watcher(gathering.client, gathering.take)
         watcher.start()
         try:

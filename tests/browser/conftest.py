@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from cloud.accounts.roles import Role
 from cloud.console.api.page import STATIC_DIR
 from tests.cloud.console.running import RunningConsole
+from tests.cloud.console.world import PASSWORD
 
 PATIENCE_MS = 20_000
 FLAGS = (
@@ -51,9 +53,19 @@ def problems() -> list[str]:
     return []
 
 
+def sign_in(page: Page, console: RunningConsole, role: Role, name: str = "") -> None:
+    """Makes a user of this role, named after it, and signs them in at this browser, as the page would."""
+    known = name or role.value
+    console.do(console.world.add_user(known, role))
+    body = {"name": known, "password": PASSWORD}
+    answer = page.request.post("/api/session", data=body, headers={"Sec-Fetch-Site": "same-origin"})
+    assert 200 == answer.status
+
+
 @pytest.fixture
-def page(browser: Browser, console: RunningConsole, problems: list[str]) -> Iterator[Page]:
-    """A page at 1280 x 800, English. Console errors, policy violations, failed or foreign requests fail."""
+def stranger(browser: Browser, console: RunningConsole, problems: list[str]) -> Iterator[Page]:
+    """A page at 1280 x 800, English, nobody signed in. Console errors, policy violations, failed or foreign requests
+    fail."""
     context = browser.new_context(
         viewport={"width": 1280, "height": 800},
         locale="en-GB",
@@ -66,13 +78,30 @@ def page(browser: Browser, console: RunningConsole, problems: list[str]) -> Iter
     context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
     opened.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-    opened.on(
-        "console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None
-    )
+    opened.on("console", lambda said: _said(said, problems))
     opened.on("request", lambda asked: _local(asked.url, console, problems))
     yield opened
     context.close()
     assert [] == problems
+
+
+@pytest.fixture
+def page(stranger: Page, console: RunningConsole) -> Page:
+    """The same page with a doctor signed in."""
+    sign_in(stranger, console, Role.DOCTOR)
+    return stranger
+
+
+@pytest.fixture
+def refused(problems: list[str]) -> Callable[[int], None]:
+    """Takes the browser's own words about answers of this status out of the problems; there must be some."""
+
+    def take_out(status: int) -> None:
+        mark = f"the server responded with a status of {status}"
+        assert any(mark in problem for problem in problems), problems
+        problems[:] = [problem for problem in problems if mark not in problem]
+
+    return take_out
 
 
 def _said(message: ConsoleMessage, problems: list[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.line_machine import Line
 
@@ -22,6 +22,19 @@ def line(tmp_path: Path) -> Iterator[Line]:
         yield machine
 
 
+def first_administrator(page: Page, line: Line) -> None:
+    """Opens the link that the server left for the first administrator, and becomes it."""
+    link = line.first_link()
+    assert link is not None
+    page.goto(link)
+    page.get_by_label("Name", exact=True).fill("ada")
+    for field in ("New password", "The same again"):
+        page.get_by_label(field).fill("a quiet room with a view")
+    page.get_by_role("button", name="Create and sign in").click()
+    page.wait_for_url("**/live**")
+    assert line.first_link() is None
+
+
 @pytest.mark.req("READ-03")
 @pytest.mark.req("READ-09")
 def test_a_print_appears_and_becomes_a_result(browser: Browser, line: Line) -> None:
@@ -31,8 +44,7 @@ def test_a_print_appears_and_becomes_a_result(browser: Browser, line: Line) -> N
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
-    assert line.endpoints is not None
-    page.goto(line.endpoints.console_url)
+    first_administrator(page, line)
     expect(page.get_by_role("heading", name="Waiting for the first print")).to_be_visible()
     # A watcher that sees the row before its result: the first status that the page ever showed.
     page.evaluate(

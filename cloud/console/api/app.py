@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from cloud.console.api import assessments, captures, facts, ledger_files, pictures
+from cloud.accounts.errors import AccountRefused
+from cloud.console.api import (
+    assessments,
+    audit,
+    captures,
+    facts,
+    ledger_files,
+    pictures,
+    sessions,
+    tokens,
+    users,
+)
+from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
@@ -23,7 +35,8 @@ _DESCRIPTION: Final = "Worklist, pictures and results of the line. Research use,
 def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> FastAPI:
     """The console: API under /api, ledger files under /ledger, the page elsewhere.
 
-    It answers only for loopback host names and `services.allowed_hosts`. Without a built page it says how to
+    It answers only for loopback host names and `services.allowed_hosts`, and only whom the table in `access.py`
+    lets in. Without a built page it says how to
     build one; the API works all the same.
     """
     app = _described_api()
@@ -32,15 +45,29 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.include_router(ledger_files.router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
+    app.add_exception_handler(AccountRefused, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    # The one that is added last stands in front.
+    app.add_middleware(Door, accounts=services.accounts)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
     return app
 
 
 async def _come_again(request: Request, exc: Exception) -> Response:
-    """503 with Retry-After: the database or the store is busy, full or closing; nothing was done."""
-    after_s = math.ceil(exc.after_s) if isinstance(exc, RetryLater) else 1
-    answer = {"detail": "The server is busy; try again."}
-    return JSONResponse(answer, status_code=503, headers={"Retry-After": str(max(1, after_s))})
+    assert isinstance(exc, RetryLater)
+    return come_again(exc)
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, AccountRefused)
+    return refusal(exc)
+
+
+async def _not_understood(request: Request, exc: Exception) -> Response:
+    """422 with place and rule of each mistake, never what was sent: it may be a password."""
+    assert isinstance(exc, RequestValidationError)
+    told = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
+    return JSONResponse({"detail": told}, status_code=422)
 
 
 def openapi_document() -> dict[str, Any]:
@@ -62,6 +89,10 @@ def _described_api() -> FastAPI:
     app.include_router(pictures.router())
     app.include_router(assessments.router())
     app.include_router(facts.router())
+    app.include_router(sessions.router())
+    app.include_router(users.router())
+    app.include_router(tokens.router())
+    app.include_router(audit.router())
     return app
 
 

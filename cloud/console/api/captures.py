@@ -14,9 +14,11 @@ from fastapi import APIRouter, Header, HTTPException, Query
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from cloud.accounts.values import Principal
 from cloud.console.api.models import Problem, WorkItem, WorkList
 from cloud.console.api.present import work_item
 from cloud.console.api.services import ConsoleServices, Injected
+from cloud.console.api.sessions import Signed
 from cloud.db import Tx
 from cloud.items import CaptureState, Event
 from cloud.publish.worklist import read_item, read_items
@@ -84,20 +86,21 @@ def router() -> APIRouter:
         summary="Changes of captures as server-sent events",
         description=(
             "Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. "
-            "A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now."
+            "A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. "
+            "The stream ends when the session is locked or ends; it does not keep one alive."
         ),
         response_class=StreamingResponse,
         responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
     )
     async def get_events(
-        services: Injected, last_event_id: Annotated[str | None, Header()] = None
+        services: Injected, signed: Signed, last_event_id: Annotated[str | None, Header()] = None
     ) -> StreamingResponse:
         newest = await services.hub.newest()
         # An id of another data folder must not end the stream: the page fetches the list anyway.
         known = _EVENT_ID.fullmatch(last_event_id or "")
         after = min(int(known[0]), newest) if known else newest
         return StreamingResponse(
-            event_stream(services, after),
+            event_stream(services, after, signed),
             media_type=EVENT_STREAM,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -105,17 +108,25 @@ def router() -> APIRouter:
     return routes
 
 
-async def event_stream(services: ConsoleServices, after: int) -> AsyncIterator[bytes]:
+async def event_stream(services: ConsoleServices, after: int, reader: Principal) -> AsyncIterator[bytes]:
     """Server-sent events after the cursor, each with the capture as it is now; a comment when it is quiet.
 
-    Of several changes of one capture that wait together only the newest is sent: all would carry the same.
+    Of several changes of one capture that wait together only the newest is sent: all would carry the same. Before
+    each batch it looks whether `reader` may still read; if not, it ends.
     """
+
+    def encode(tx: Tx, events: Sequence[Event]) -> list[bytes] | None:
+        return _encode(tx, events) if services.accounts.sign_in.is_open(tx, reader) else None
+
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     async with contextlib.aclosing(services.hub.batches(after, quiet_s=services.heartbeat_s)) as batches:
         async for batch in batches:
+            encoded = await services.database.read(partial(encode, events=_newest_each(batch.events)))
+            if encoded is None:
+                return
             if not batch.events:
                 yield KEEPALIVE_COMMENT
-            for data in await services.database.read(partial(_encode, events=_newest_each(batch.events))):
+            for data in encoded:
                 yield data
             # Changes that come faster than a screen shows them are sent together.
             if batch.events:

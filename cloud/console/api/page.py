@@ -16,7 +16,7 @@ STATIC_DIR: Final = Path(__file__).resolve().parent.parent / "static"
 _NOT_BUILT: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>SonoRelay</title></head>
 <body><h1>The page has not been built</h1>
-<p>The server works; its API answers under <a href="/api/system">/api/system</a>. To build the page, run
+<p>The server works; its API answers under <a href="/api/health/ready">/api/health/ready</a>. To build the page, run
 <code>make setup</code> in the project's root and start the server again.</p>
 <p><strong>Research use, not for diagnosis.</strong></p></body></html>
 """
@@ -40,6 +40,11 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/")
     @routes.get("/live")
     @routes.get("/live/{capture_id}")
+    @routes.get("/login")
+    @routes.get("/welcome")
+    @routes.get("/account")
+    @routes.get("/admin")
+    @routes.get("/admin/{part}")
     def get_page() -> Response:
         if not index.is_file():
             return HTMLResponse(_NOT_BUILT, status_code=503)

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from cloud.accounts.all import Accounts
 from cloud.db import Database
 from cloud.infer import DescribingEngine
 from cloud.infer.thresholds import ThresholdScheme
@@ -26,6 +27,8 @@ class ConsoleServices:
 
     database: Database
     """State of the server."""
+    accounts: Accounts
+    """Who may do what, and what they did."""
     hub: Hub
     """Tells what changed."""
     store: BlobStore

@@ -55,13 +55,14 @@ def running_console(folder: Path, static_dir: Path) -> Iterator[RunningConsole]:
     running.close()
 
 
-def getter(port: int) -> Get:
-    """Sends one GET to `port`; the headers may replace the Host."""
+def getter(console: RunningConsole) -> Get:
+    """Sends one GET with the console's token; the headers may replace the Host."""
 
     def send(path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=10)
         try:
-            connection.request("GET", path, headers=dict(headers or {}))
+            own = {"Authorization": f"Bearer {console.token}"}
+            connection.request("GET", path, headers={**own, **(headers or {})})
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
             return Answer(status=response.status, headers=names, body=response.read())
@@ -87,4 +88,4 @@ def console(tmp_path: Path, static_dir: Path) -> Iterator[RunningConsole]:
 @pytest.fixture
 def get(console: RunningConsole) -> Get:
     """Sends one GET to the running console."""
-    return getter(console.port)
+    return getter(console)

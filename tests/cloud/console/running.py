@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
+from cloud.accounts.roles import Role
 from cloud.console.api.app import create_app
 from cloud.console.api.page import STATIC_DIR
 from tests.cloud.console.world import World, close_world, open_world
@@ -20,7 +21,10 @@ T = TypeVar("T")
 
 
 class RunningConsole:
-    """Starts at `start`, can be stopped and started again on the same port; `do` makes things happen."""
+    """Starts at `start`, can be stopped and started again on the same port; `do` makes things happen.
+
+    `token` is a machine's that may see images.
+    """
 
     def __init__(self, folder: Path, *, static_dir: Path = STATIC_DIR, heartbeat_s: float = 0.5) -> None:
         self._static_dir = static_dir
@@ -28,6 +32,7 @@ class RunningConsole:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s))
+        self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None
         self._serving: Future[None] | None = None
         self.port = 0

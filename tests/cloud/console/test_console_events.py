@@ -53,7 +53,9 @@ class Stream:
 def events(console: RunningConsole, last_event_id: str | None = None) -> Iterator[Stream]:
     """An open stream, after its greeting."""
     connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=10)
-    headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+    headers = {"Authorization": f"Bearer {console.token}"}
+    if last_event_id is not None:
+        headers["Last-Event-ID"] = last_event_id
     connection.request("GET", "/api/events", headers=headers)
     response = connection.getresponse()
     assert response.getheader("content-type", "").startswith("text/event-stream")

@@ -30,7 +30,7 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
     """One server for all: nothing here changes its state."""
     folder = tmp_path_factory.mktemp("guard")
     with running_console(folder, built_page(folder)) as console:
-        yield getter(console.port)
+        yield getter(console)
 
 
 @pytest.mark.parametrize("path", PATHS)

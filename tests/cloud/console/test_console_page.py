@@ -9,7 +9,13 @@ import pytest
 from tests.cloud.console.conftest import Get
 
 
-@pytest.mark.parametrize("path", ["/", "/live", "/live/00000000-0000-0000-0000-000000000000"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/live", "/live/00000000-0000-0000-0000-000000000000"),
+        *("/login", "/welcome", "/account", "/admin", "/admin/audit"),
+    ],
+)
 def test_the_page_is_asked_for_again_and_its_parts_are_kept(get: Get, static_dir: Path, path: str) -> None:
     """A new version shows at once, because only files named by their content are kept by the browser."""
     page = get(path)

@@ -6,6 +6,7 @@ Rows are written as the ingest and the worker write them; pictures come from the
 from __future__ import annotations
 
 import hashlib
+import secrets
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ import cv2
 import numpy as np
 import sqlalchemy as sa
 
+from cloud.accounts.all import Accounts, make_accounts
+from cloud.accounts.audit import COMMAND, LOCAL
+from cloud.accounts.passwords import Parameters, Passwords
+from cloud.accounts.roles import Role
+from cloud.accounts.services import AccountServices
 from cloud.console.api.services import ConsoleServices
 from cloud.db import Tx
 from cloud.db.migrate import upgrade
@@ -160,15 +166,56 @@ def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes
     return reading, pictures
 
 
+PASSWORD = "a quiet room with a view"
+"""Of every made-up user."""
+CHEAP = Parameters(memory_kib=64, passes=1)
+"""Hashes that cost next to nothing: far below what a site has."""
+
+
+class MadeClock:
+    """This machine's time, which a test can move on."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def forward(self, **by: float) -> None:
+        """Moves the time on, never back."""
+        self._ahead += timedelta(**by)
+
+
 @dataclass(slots=True)
 class World:
     """Everything that the console stands on, and the moves of a capture."""
 
     services: ConsoleServices
+    clock: MadeClock
+    passwords: Passwords
     database: SqliteDatabase
     store: DiskBlobStore
     bus: TopicBus
     pictures_of: dict[str, Shot] = field(default_factory=dict)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may do what."""
+        return self.services.accounts
+
+    async def add_user(self, name: str, role: Role) -> str:
+        """A user whose password is PASSWORD; their id."""
+        tokens = self.accounts.tokens
+        _, value = await tokens.create("maker", Role.ADMINISTRATOR, None, actor=COMMAND, origin=LOCAL)
+        maker = await self.accounts.sign_in.principal(None, value, "test")
+        user, link = await self.accounts.people.create(maker, name, role)
+        await self.accounts.people.set_password(link, PASSWORD, "test")
+        return user.user_id
+
+    async def add_token(self, role: Role, name: str = "machine") -> str:
+        """A machine's token."""
+        _, value = await self.accounts.tokens.create(name, role, None, actor=COMMAND, origin=LOCAL)
+        return value
 
     async def announce(self, *, size_bytes: int = 431_872, images: int = 1, device_id: str = DEVICE) -> str:
         """Step 2: a capture is on its way; its id."""
@@ -333,22 +380,28 @@ async def open_world(
     ledger_dir.mkdir()
     ledger = await open_or_begin(ledger_dir, database, "test.example/log", folder / "log.key")
     bus = TopicBus()
+    clock, passwords = MadeClock(), Passwords(CHEAP)
+    accounts = AccountServices(
+        database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+    )
     services = ConsoleServices(
         database=database,
+        accounts=make_accounts(accounts),
         hub=Hub(database, bus),
         store=store,
         ledger=ledger,
         ledger_dir=ledger_dir,
         engine=engine,
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,
     )
-    return World(services=services, database=database, store=store, bus=bus)
+    return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 
 
 def close_world(world: World) -> None:
     """Ends readers and closes the files."""
     world.services.hub.close()
+    world.passwords.close()
     world.store.close()
     world.database.close()

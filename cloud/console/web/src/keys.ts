@@ -1,10 +1,13 @@
 // Keyboard of the reading page: one table from key to action, silent while a person types or moves a slider.
 import { onMounted, onUnmounted } from 'vue';
 
+import { session } from './session';
+
 const OWN_KEYS = 'input, textarea, select, [contenteditable], [role="slider"], [role="dialog"]';
 
 export function useKeys(pressed: Record<string, () => void>, released: Record<string, () => void> = {}): void {
   const run = (table: Record<string, () => void>) => (event: KeyboardEvent) => {
+    if (session.phase !== 'in') return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = table[key];

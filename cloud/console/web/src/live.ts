@@ -2,6 +2,7 @@
 import { computed, reactive, shallowReactive } from 'vue';
 
 import { api, type WorkItem } from './api/client';
+import { refresh } from './session';
 
 const KEPT_ITEMS = 500;
 const REOPEN_MS = 2000;
@@ -68,7 +69,8 @@ async function catchUp(stream: EventSource): Promise<void> {
     live.loaded = true;
     if (stream.readyState === EventSource.OPEN) live.connection = 'live';
   } catch {
-    if (stream.readyState === EventSource.OPEN) setTimeout(() => void catchUp(stream), REOPEN_MS);
+    if (open === stream && stream.readyState === EventSource.OPEN)
+      setTimeout(() => void catchUp(stream), REOPEN_MS);
   }
 }
 
@@ -99,13 +101,39 @@ export async function fetchItem(captureId: string): Promise<boolean> {
   }
 }
 
+let open: EventSource | undefined;
+let reopening = 0;
+
+/** Opens the stream; what changed while there was none comes with the list. */
 export function connect(): void {
+  if (open) return;
   const stream = new EventSource('/api/events');
+  open = stream;
   stream.addEventListener('open', () => void catchUp(stream));
   stream.addEventListener('capture', onChange);
   stream.addEventListener('error', () => {
+    if (open !== stream) return;
     live.connection = 'offline';
-    // The browser reconnects by itself after a cut, but not after an error answer (a proxy's 502).
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, REOPEN_MS);
+    // The browser reconnects by itself after a cut, but not after an error answer: a proxy's 502, or the session
+    // is locked or has ended. The server says which.
+    if (stream.readyState !== EventSource.CLOSED) return;
+    open = undefined;
+    reopening = window.setTimeout(connect, REOPEN_MS);
+    void refresh();
   });
+}
+
+/** Closes the stream while nobody may look; what is on the page stays as it is. */
+export function pause(): void {
+  clearTimeout(reopening);
+  open?.close();
+  open = undefined;
+  live.connection = 'connecting';
+}
+
+/** Forgets everything: the next person who signs in may not be the same. */
+export function forget(): void {
+  pause();
+  for (const kept of [items, versions, unread, shownMs]) kept.clear();
+  Object.assign(live, { loaded: false, olderThan: null, loadingOlder: false });
 }

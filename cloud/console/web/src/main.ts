@@ -6,10 +6,8 @@ import { createApp } from 'vue';
 
 import App from './App.vue';
 import { i18n } from './i18n';
-import { connect } from './live';
-import { loadReasons } from './reasons';
 import { router } from './router';
+import { watchPerson } from './session';
 
 createApp(App).use(router).use(i18n).mount('#app');
-connect();
-void loadReasons();
+watchPerson();

@@ -5,14 +5,19 @@ import { api, type Reasons, type Sentence } from './api/client';
 
 const RETRY_MS = 2000;
 const reasons = shallowRef<Reasons>();
+let loading = false;
 
 export async function loadReasons(): Promise<void> {
+  if (reasons.value || loading) return;
+  loading = true;
   try {
     const { data } = await api.GET('/api/reasons');
     reasons.value = data;
   } catch {
     // The server is away; the code itself is shown until it is back.
     setTimeout(() => void loadReasons(), RETRY_MS);
+  } finally {
+    loading = false;
   }
 }
 

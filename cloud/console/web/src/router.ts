@@ -1,11 +1,72 @@
-import { createRouter, createWebHistory } from 'vue-router';
+import { createRouter, createWebHistory, type RouteLocationRaw } from 'vue-router';
 
+import type { Action } from './api/client';
+import Account from './pages/Account.vue';
+import Admin from './pages/Admin.vue';
 import Live from './pages/Live.vue';
+import Login from './pages/Login.vue';
+import Welcome from './pages/Welcome.vue';
+import { known, may, session } from './session';
 
+declare module 'vue-router' {
+  interface RouteMeta {
+    /** Key of the name in the window's title. */
+    title: string;
+    /** Shown to anybody. */
+    open?: boolean;
+    /** What the role must allow. */
+    action?: Action;
+  }
+}
+
+const images: Action = 'see_images';
 export const router = createRouter({
   history: createWebHistory(),
   routes: [
     { path: '/', redirect: '/live' },
-    { path: '/live/:capture?', name: 'live', component: Live },
+    { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
+    { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
+    { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
+    { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },
+    {
+      path: '/admin',
+      component: Admin,
+      meta: { title: 'admin.title' },
+      children: [
+        { path: '', redirect: '/admin/users' },
+        {
+          path: 'users',
+          name: 'users',
+          component: () => import('./pages/admin/Users.vue'),
+          meta: { title: 'admin.users', action: 'manage_users' },
+        },
+        {
+          path: 'tokens',
+          name: 'tokens',
+          component: () => import('./pages/admin/Tokens.vue'),
+          meta: { title: 'admin.tokens', action: 'manage_tokens' },
+        },
+        {
+          path: 'audit',
+          name: 'audit',
+          component: () => import('./pages/admin/Audit.vue'),
+          meta: { title: 'admin.audit', action: 'read_audit' },
+        },
+      ],
+    },
   ],
+});
+
+/** Where a person of this role begins. */
+export function home(): RouteLocationRaw {
+  if (may('see_images')) return { name: 'live' };
+  return { name: may('read_audit') ? 'audit' : 'account' };
+}
+
+router.beforeEach(async (to) => {
+  await known();
+  if (to.name === 'login' && session.phase !== 'out') return home();
+  if (to.meta.open) return true;
+  if (session.phase === 'out') return { name: 'login', query: { back: to.fullPath } };
+  return to.meta.action && !may(to.meta.action) ? home() : true;
 });

@@ -13,6 +13,15 @@ export type StepTime = Schemas['StepTime'];
 export type Reasons = Schemas['Reasons'];
 export type Sentence = Schemas['Sentence'];
 export type Picture = Schemas['Picture'];
+export type Role = Schemas['Role'];
+export type Action = Schemas['Action'];
+export type Refusal = Schemas['Refusal'];
+export type Act = Schemas['Act'];
+export type SessionFacts = Schemas['SessionFacts'];
+export type CodesOffered = Schemas['CodesOffered'];
+export type UserFacts = Schemas['UserFacts'];
+export type TokenFacts = Schemas['TokenFacts'];
+export type AuditRow = Schemas['AuditRow'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 

@@ -81,7 +81,7 @@ export interface paths {
         };
         /**
          * Changes of captures as server-sent events
-         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now.
+         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
          */
         get: operations["get_events"];
         put?: never;
@@ -197,10 +197,298 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in, and whether the session is locked */
+        get: operations["get_session"];
+        put?: never;
+        /** Sign in */
+        post: operations["sign_in"];
+        /** Sign out */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/seen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The person did something: the idle time begins anew */
+        post: operations["seen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lock */
+        post: operations["lock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unlock with the password */
+        post: operations["unlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change one's own password */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Offer one-time codes: they begin once one is confirmed */
+        post: operations["offer_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/codes/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn one-time codes on */
+        post: operations["confirm_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/codes/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn one-time codes off */
+        post: operations["remove_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/first-administrator": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the first administrator, by the one-time link, and sign in */
+        post: operations["make_first"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set a password by a one-time link */
+        post: operations["set_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All users */
+        get: operations["list_users"];
+        put?: never;
+        /** Invite a user: the answer holds a one-time link to set the password */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change role, close or open an account; its sessions end */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/users/{user_id}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take password and codes away; a one-time link for a new password */
+        post: operations["reset_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All tokens, without their values */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Make a token: its value is in this answer and never again */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a token */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what, newest first */
+        get: operations["search_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Act
+         * @description What can stand in the audit.
+         * @enum {string}
+         */
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
+        /**
+         * Action
+         * @description What can be allowed to a role.
+         * @enum {string}
+         */
+        Action: "see_images" | "see_system" | "read_audit" | "manage_users" | "manage_tokens";
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -234,6 +522,66 @@ export interface components {
              * @description The standing mark.
              */
             notice: string;
+        };
+        /**
+         * AuditPage
+         * @description A page of the audit, newest first.
+         */
+        AuditPage: {
+            /**
+             * Rows
+             * @description Rows.
+             */
+            rows: components["schemas"]["AuditRow"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: number | null;
+        };
+        /**
+         * AuditRow
+         * @description A row of the audit.
+         */
+        AuditRow: {
+            /**
+             * Number
+             * @description Place in the chain, from 1.
+             */
+            number: number;
+            /**
+             * Time
+             * Format: date-time
+             * @description When, UTC.
+             */
+            time: string;
+            /**
+             * Actor
+             * @description Who: "user:" or "token:" and the name, "command", "unknown".
+             */
+            actor: string;
+            /** @description What. */
+            act: components["schemas"]["Act"];
+            /**
+             * Object Id
+             * @description To what: an id; null where there is nothing.
+             */
+            object_id: string | null;
+            /**
+             * Origin
+             * @description From where: IP address, or local.
+             */
+            origin: string;
+            /**
+             * Outcome
+             * @description "done", or the code of the refusal.
+             */
+            outcome: string;
+            /**
+             * Digest
+             * @description SHA-256 over this row and the digest before, hexadecimal.
+             */
+            digest: string;
         };
         /**
          * Caliper
@@ -272,6 +620,38 @@ export interface components {
          * @enum {string}
          */
         CaptureState: "incoming" | "analysing" | "result" | "refused" | "held" | "missing";
+        /**
+         * CodeGiven
+         * @description A one-time code.
+         */
+        CodeGiven: {
+            /**
+             * Code
+             * @description Six digits.
+             */
+            code: string;
+        };
+        /**
+         * CodesOffered
+         * @description What an authenticator app needs. Codes are asked for only after one was confirmed.
+         */
+        CodesOffered: {
+            /**
+             * Secret
+             * @description Base32, to type.
+             */
+            secret: string;
+            /**
+             * Uri
+             * @description otpauth address, to open.
+             */
+            uri: string;
+            /**
+             * Qr
+             * @description The same as a QR code: SVG in a data address, made by this server.
+             */
+            qr: string;
+        };
         /**
          * Crop
          * @description The square that was classified, in still pixels; it may leave the still.
@@ -337,6 +717,28 @@ export interface components {
              * @description Direction of the longer axis, 0..180, clockwise from +x.
              */
             angle_deg: number;
+        };
+        /**
+         * FirstAsked
+         * @description The first administrator.
+         */
+        FirstAsked: {
+            /**
+             * Link
+             * @description What stands behind # in the one-time link.
+             */
+            link: string;
+            /**
+             * Name
+             * @description 2 to 48 letters, digits, dots, hyphens, underscores.
+             */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             * @description 12 to 256 characters, at least 5 different ones, without the name in it. Stored as an Argon2id hash and nowhere else.
+             */
+            password: string;
         };
         /**
          * GestationalAge
@@ -835,6 +1237,64 @@ export interface components {
             sha256: string;
         };
         /**
+         * NameToSignIn
+         * @description Whose password was set.
+         */
+        NameToSignIn: {
+            /**
+             * Name
+             * @description Name to sign in with.
+             */
+            name: string;
+        };
+        /**
+         * PasswordAsked
+         * @description A password by a one-time link.
+         */
+        PasswordAsked: {
+            /**
+             * Link
+             * @description What stands behind # in the one-time link.
+             */
+            link: string;
+            /**
+             * Password
+             * Format: password
+             * @description 12 to 256 characters, at least 5 different ones, without the name in it. Stored as an Argon2id hash and nowhere else.
+             */
+            password: string;
+        };
+        /**
+         * PasswordChangeAsked
+         * @description A change of one's own password.
+         */
+        PasswordChangeAsked: {
+            /**
+             * Password
+             * Format: password
+             * @description The present one.
+             */
+            password: string;
+            /**
+             * New Password
+             * Format: password
+             * @description 12 to 256 characters, at least 5 different ones, without the name in it. Stored as an Argon2id hash and nowhere else.
+             */
+            new_password: string;
+        };
+        /**
+         * PasswordGiven
+         * @description The person's password, asked again.
+         */
+        PasswordGiven: {
+            /**
+             * Password
+             * Format: password
+             * @description Password.
+             */
+            password: string;
+        };
+        /**
          * Picture
          * @description Which picture of an image.
          * @enum {string}
@@ -1037,6 +1497,25 @@ export interface components {
             h: number;
         };
         /**
+         * Refusal
+         * @description Reason code of a refused request; the page has words for each in both languages.
+         * @enum {string}
+         */
+        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN";
+        /**
+         * Refused
+         * @description Why a request was refused.
+         */
+        Refused: {
+            /** @description Code; the page has the words. */
+            reason: components["schemas"]["Refusal"];
+            /**
+             * Detail
+             * @description A sentence, English; never patient data.
+             */
+            detail: string;
+        };
+        /**
          * Remark
          * @description A length beyond one of the site's limits.
          */
@@ -1062,6 +1541,12 @@ export interface components {
              */
             unit: string;
         };
+        /**
+         * Role
+         * @description What a person or a machine is to the site; each has exactly one.
+         * @enum {string}
+         */
+        Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
         /**
          * SchemeUsed
          * @description Which limits the lengths were judged by.
@@ -1098,6 +1583,67 @@ export interface components {
              * @description Chinese.
              */
             zh: string;
+        };
+        /**
+         * SessionFacts
+         * @description Who is signed in.
+         */
+        SessionFacts: {
+            /**
+             * Name
+             * @description Name of the user.
+             */
+            name: string;
+            /** @description What the person is to the site. */
+            role: components["schemas"]["Role"];
+            /**
+             * May
+             * @description What the role allows.
+             */
+            may: components["schemas"]["Action"][];
+            /**
+             * Locked
+             * @description Whether the session is locked; then only unlock and sign-out are answered.
+             */
+            locked: boolean;
+            /**
+             * Codes
+             * @description Whether the account asks for one-time codes.
+             */
+            codes: boolean;
+            /**
+             * Locks In S
+             * @description Seconds until it is locked where nothing is done; 0 where it is.
+             */
+            locks_in_s: number;
+            /**
+             * Ends In S
+             * @description Seconds until the session ends in any case.
+             */
+            ends_in_s: number;
+        };
+        /**
+         * SignInAsked
+         * @description A sign-in.
+         */
+        SignInAsked: {
+            /**
+             * Name
+             * @description Name of the user.
+             */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             * @description Password.
+             */
+            password: string;
+            /**
+             * Code
+             * @description One-time code, where the account asks for one.
+             * @default
+             */
+            code: string;
         };
         /**
          * Spread
@@ -1203,6 +1749,186 @@ export interface components {
              */
             notice: string;
         };
+        /**
+         * TokenAsked
+         * @description A new token for a machine.
+         */
+        TokenAsked: {
+            /**
+             * Name
+             * @description 2 to 48 letters, digits, dots, hyphens, underscores.
+             */
+            name: string;
+            /** @description What the machine may do. */
+            role: components["schemas"]["Role"];
+            /**
+             * Days
+             * @description Valid for so many days; null: until it is revoked.
+             */
+            days?: number | null;
+        };
+        /**
+         * TokenFacts
+         * @description A machine's token, without its value.
+         */
+        TokenFacts: {
+            /**
+             * Token Id
+             * @description UUID.
+             */
+            token_id: string;
+            /**
+             * Name
+             * @description What the machine is called.
+             */
+            name: string;
+            /** @description What the machine may do. */
+            role: components["schemas"]["Role"];
+            /**
+             * Valid
+             * @description Whether it is taken now.
+             */
+            valid: boolean;
+            /**
+             * Created Time
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_time: string;
+            /**
+             * Created By
+             * @description Who made it.
+             */
+            created_by: string;
+            /**
+             * Expires Time
+             * @description From when on it is refused; null for never.
+             */
+            expires_time: string | null;
+            /**
+             * Last Used Time
+             * @description To the minute; null for never.
+             */
+            last_used_time: string | null;
+            /**
+             * Revoked Time
+             * @description When it was revoked; null where it is not.
+             */
+            revoked_time: string | null;
+        };
+        /**
+         * TokenList
+         * @description All tokens.
+         */
+        TokenList: {
+            /**
+             * Tokens
+             * @description Newest first.
+             */
+            tokens: components["schemas"]["TokenFacts"][];
+        };
+        /**
+         * TokenMade
+         * @description A new token.
+         */
+        TokenMade: {
+            /** @description Facts about it. */
+            token: components["schemas"]["TokenFacts"];
+            /**
+             * Value
+             * @description Goes behind Authorization: Bearer; shown once.
+             */
+            value: string;
+        };
+        /**
+         * UserAsked
+         * @description A new user.
+         */
+        UserAsked: {
+            /**
+             * Name
+             * @description 2 to 48 letters, digits, dots, hyphens, underscores.
+             */
+            name: string;
+            /** @description What the person is to the site. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * UserChangeAsked
+         * @description A change of a user; what is left out stays.
+         */
+        UserChangeAsked: {
+            /** @description New role. */
+            role?: components["schemas"]["Role"] | null;
+            /**
+             * Disabled
+             * @description Close or open the account.
+             */
+            disabled?: boolean | null;
+        };
+        /**
+         * UserFacts
+         * @description A user, as administrators see them.
+         */
+        UserFacts: {
+            /**
+             * User Id
+             * @description UUID.
+             */
+            user_id: string;
+            /**
+             * Name
+             * @description Name to sign in with.
+             */
+            name: string;
+            /** @description What the person is to the site. */
+            role: components["schemas"]["Role"];
+            /**
+             * Disabled
+             * @description Whether the account is closed.
+             */
+            disabled: boolean;
+            /**
+             * Has Password
+             * @description False until the one-time link was used.
+             */
+            has_password: boolean;
+            /**
+             * Codes
+             * @description Whether the account asks for one-time codes.
+             */
+            codes: boolean;
+            /**
+             * Created Time
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_time: string;
+        };
+        /**
+         * UserLink
+         * @description A user and a one-time link to set the password.
+         */
+        UserLink: {
+            /** @description The user. */
+            user: components["schemas"]["UserFacts"];
+            /**
+             * Link
+             * @description Goes behind /welcome#set=; shown once, good for one use and 72 hours.
+             */
+            link: string;
+        };
+        /**
+         * Users
+         * @description All users.
+         */
+        Users: {
+            /**
+             * Users
+             * @description By name.
+             */
+            users: components["schemas"]["UserFacts"][];
+        };
         /** ValidationError */
         ValidationError: {
             /** Location */
@@ -1233,6 +1959,19 @@ export interface components {
             calipers: components["schemas"]["Caliper"][];
             /** @description The midline, null where it is not to be seen. */
             midline: components["schemas"]["MidlineEcho"] | null;
+        };
+        /**
+         * WhoIsThere
+         * @description Whose session it is. Without one this is no error: the page asks before anybody has signed in.
+         */
+        WhoIsThere: {
+            /** @description The session; null where nobody is signed in. */
+            session: components["schemas"]["SessionFacts"] | null;
+            /**
+             * Ended
+             * @description Whether the browser came with a session that has ended.
+             */
+            ended: boolean;
         };
         /**
          * WireReasonText
@@ -1816,6 +2555,1401 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhoIsThere"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    seen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    lock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    unlock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChangeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    offer_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodesOffered"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    confirm_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    remove_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    make_first: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FirstAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NameToSignIn"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Users"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such user. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The name is taken, or the site would have no administrator left. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLink"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such user. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The name is taken, or the site would have no administrator left. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChangeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such user. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The name is taken, or the site would have no administrator left. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    reset_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLink"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such user. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The name is taken, or the site would have no administrator left. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such token. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMade"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such token. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such token. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    search_audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Older than this number. */
+                before?: number | null;
+                /** @description Beginning of a name. */
+                actor?: string | null;
+                /** @description Only this. */
+                act?: components["schemas"]["Act"] | null;
+                /** @description Only this object. */
+                object_id?: string | null;
+                /** @description Only refused, or only done. */
+                refused?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
         };

@@ -1,0 +1,215 @@
+"""Accounts: the audit: who did what, when, to which object, from where, and what came of it.
+
+Each row's digest covers the row before, so that no row can be altered, left out or put in unseen. No row holds
+patient data: objects are named by id, persons by the name that they sign in with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from cloud.accounts.errors import Refusal
+from cloud.db import Tx, prepared
+from cloud.db.prepared import Prepared
+from cloud.db.tables import audit_entry
+from sonorelay.contract.digest import sha256
+
+GENESIS: Final = bytes(32)
+"""Stands for the digest before the first row."""
+DONE: Final = "done"
+NOBODY: Final = "unknown"
+"""Actor where nobody is known: the typed name may be a password."""
+COMMAND: Final = "command"
+"""Actor and origin of what is done on the data folder itself."""
+LOCAL: Final = "local"
+_ROWS_AT_ONCE: Final = 2000
+
+
+class Act(StrEnum):
+    """What can stand in the audit."""
+
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    PASSWORD_CHANGE = "password_change"
+    CODES_ON = "codes_on"
+    CODES_OFF = "codes_off"
+    FIRST_ADMINISTRATOR = "first_administrator"
+    USER_CREATE = "user_create"
+    USER_ROLE = "user_role"
+    USER_DISABLE = "user_disable"
+    USER_ENABLE = "user_enable"
+    USER_RESET = "user_reset"
+    PASSWORD_SET = "password_set"
+    TOKEN_CREATE = "token_create"
+    TOKEN_REVOKE = "token_revoke"
+    WORKLIST_LOOK = "worklist_look"
+    CHANGES_LOOK = "changes_look"
+    CAPTURE_LOOK = "capture_look"
+    IMAGE_LOOK = "image_look"
+    RECEIPT_LOOK = "receipt_look"
+    AUDIT_LOOK = "audit_look"
+    REQUEST = "request"
+    """Only with the outcome NOT_PERMITTED: someone asked for what the role does not allow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One row."""
+
+    number: int
+    """Place in the chain, from 1."""
+    time: datetime
+    """When (aware UTC, microseconds)."""
+    actor: str
+    """Who: "user:" or "token:" and the name, "command", "unknown"."""
+    act: str
+    """What."""
+    object_id: str | None
+    """To what: id of a capture, an image, a user, a token; None where there is nothing."""
+    origin: str
+    """From where: IP address of the peer, or "local"."""
+    outcome: str
+    """"done", or the reason code of the refusal."""
+    digest: bytes
+    """Over this row and the digest of the row before, 32 bytes."""
+
+    def expected_digest(self, before: bytes) -> bytes:
+        """SHA-256 of `before` and of the row as a JSON array, UTF-8, without spaces."""
+        time = self.time.astimezone(UTC).isoformat(timespec="microseconds")
+        row = [self.number, time, self.actor, self.act, self.object_id, self.origin, self.outcome]
+        return sha256(before + json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The end of the chain: it stands for every row up to it."""
+
+    number: int
+    """The last row's number."""
+    time: datetime
+    """The last row's time (aware UTC)."""
+    digest: bytes
+    """The last row's digest, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What rows are asked for; a field that is not set narrows nothing."""
+
+    before: int | None = None
+    """Only numbers below this."""
+    actor: str | None = None
+    """Only actors whose text begins so, or whose name does."""
+    act: str | None = None
+    """Only this act."""
+    object_id: str | None = None
+    """Only this object."""
+    refused: bool | None = None
+    """True: only what was refused; False: only what was done."""
+
+
+class ChainBroken(Exception):
+    """The audit was altered; the message says where."""
+
+
+_HEAD: Final = Prepared(
+    sa.select(audit_entry.c.number, audit_entry.c.entry_time, audit_entry.c.digest)
+    .order_by(audit_entry.c.number.desc())
+    .limit(1)
+)
+_INSERT: Final = prepared.insert(
+    audit_entry, "number", "entry_time", "actor", "act", "object_id", "origin", "outcome", "digest"
+)
+_AFTER: Final = Prepared(
+    sa.select(*audit_entry.c)
+    .where(audit_entry.c.number > sa.bindparam("after"))
+    .order_by(audit_entry.c.number)
+    .limit(_ROWS_AT_ONCE)
+)
+
+
+def head(tx: Tx) -> Head | None:
+    """The end of the chain; None where nothing is in it."""
+    row = _HEAD.first(tx)
+    return None if row is None else Head(number=row.number, time=row.entry_time, digest=row.digest)
+
+
+def append(
+    tx: Tx,
+    act: Act,
+    *,
+    time: datetime,
+    actor: str,
+    origin: str,
+    object_id: str | None = None,
+    outcome: Refusal | None = None,
+) -> None:
+    """Adds a row to the chain, in the caller's transaction; `outcome` is the refusal, None for done."""
+    last = head(tx)
+    number, before = (1, GENESIS) if last is None else (last.number + 1, last.digest)
+    values: dict[str, Any] = {
+        "number": number,
+        "actor": actor,
+        "act": act.value,
+        "object_id": object_id,
+        "origin": origin,
+        "outcome": DONE if outcome is None else outcome.value,
+    }
+    entry = AuditEntry(time=time, digest=b"", **values)
+    _INSERT.run(tx, {**values, "entry_time": time, "digest": entry.expected_digest(before)})
+
+
+def search(tx: Tx, wanted: Search, limit: int) -> list[AuditEntry]:
+    """Up to `limit` rows, newest first."""
+    c = audit_entry.c
+    query = sa.select(*c).order_by(c.number.desc()).limit(limit)
+    if wanted.before is not None:
+        query = query.where(c.number < wanted.before)
+    if wanted.actor:
+        starts = [
+            c.actor.startswith(f"{kind}{wanted.actor}", autoescape=True) for kind in ("", "user:", "token:")
+        ]
+        query = query.where(sa.or_(*starts))
+    if wanted.act:
+        query = query.where(c.act == wanted.act)
+    if wanted.object_id:
+        query = query.where(c.object_id == wanted.object_id)
+    if wanted.refused is not None:
+        query = query.where(c.outcome != DONE if wanted.refused else c.outcome == DONE)
+    return [_entry(row) for row in tx.execute(query)]
+
+
+def check_chain(tx: Tx) -> Iterator[AuditEntry]:
+    """Every row in order, each checked before it is given. Raises ChainBroken at the first that does not fit."""
+    number, before = 0, GENESIS
+    while rows := _AFTER.all(tx, {"after": number}):
+        for row in rows:
+            entry = _entry(row)
+            if entry.number != number + 1:
+                raise ChainBroken(f"row {number + 1} is missing")
+            if entry.expected_digest(before) != entry.digest:
+                raise ChainBroken(f"row {entry.number}, or the one before it, was altered")
+            yield entry
+            number, before = entry.number, entry.digest
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        number=row.number,
+        time=row.entry_time,
+        actor=row.actor,
+        act=row.act,
+        object_id=row.object_id,
+        origin=row.origin,
+        outcome=row.outcome,
+        digest=row.digest,
+    )

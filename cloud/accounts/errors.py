@@ -1,0 +1,66 @@
+"""Accounts: why something is refused: a code, the HTTP status that goes with it, a sentence for a log reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from cloud.errors import CloudError
+
+
+class Refusal(StrEnum):
+    """Reason code of a refused request; the page has words for each in both languages."""
+
+    SIGN_IN_NEEDED = "SIGN_IN_NEEDED"
+    SESSION_ENDED = "SESSION_ENDED"
+    TOKEN_INVALID = "TOKEN_INVALID"
+    SIGN_IN_WRONG = "SIGN_IN_WRONG"
+    CODE_NEEDED = "CODE_NEEDED"
+    CODE_WRONG = "CODE_WRONG"
+    LOCKED = "LOCKED"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    SESSION_NEEDED = "SESSION_NEEDED"
+    CROSS_SITE = "CROSS_SITE"
+    PASSWORD_WRONG = "PASSWORD_WRONG"
+    LINK_INVALID = "LINK_INVALID"
+    TOO_MANY_TRIES = "TOO_MANY_TRIES"
+    PASSWORD_WEAK = "PASSWORD_WEAK"
+    NAME_INVALID = "NAME_INVALID"
+    NAME_TAKEN = "NAME_TAKEN"
+    LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR"
+    UNKNOWN = "UNKNOWN"
+    METHOD_UNKNOWN = "METHOD_UNKNOWN"
+
+
+STATUS: Final[Mapping[Refusal, tuple[int, str]]] = {
+    Refusal.SIGN_IN_NEEDED: (401, "Sign in first, or send a token as Authorization: Bearer."),
+    Refusal.SESSION_ENDED: (401, "The session has ended; sign in again."),
+    Refusal.TOKEN_INVALID: (401, "The token is unknown, expired or revoked."),
+    Refusal.SIGN_IN_WRONG: (401, "Name or password is wrong."),
+    Refusal.CODE_NEEDED: (401, "The account also needs a one-time code."),
+    Refusal.CODE_WRONG: (401, "The one-time code is wrong or was used before."),
+    Refusal.LOCKED: (423, "The session is locked; unlock it with the password."),
+    Refusal.NOT_PERMITTED: (403, "The role does not allow this."),
+    Refusal.SESSION_NEEDED: (403, "Only a person who is signed in can do this; a token cannot."),
+    Refusal.CROSS_SITE: (403, "The request does not come from a page of this server."),
+    Refusal.PASSWORD_WRONG: (403, "The password is wrong."),
+    Refusal.LINK_INVALID: (403, "The link was used, has expired, or was replaced by a newer one."),
+    Refusal.TOO_MANY_TRIES: (429, "Too many tries; wait, then try again."),
+    Refusal.PASSWORD_WEAK: (422, "The password breaks a rule: see the description of the field."),
+    Refusal.NAME_INVALID: (422, "A name has 2 to 48 letters, digits, dots, hyphens or underscores."),
+    Refusal.NAME_TAKEN: (409, "There is a user of this name already."),
+    Refusal.LAST_ADMINISTRATOR: (409, "The site would be left without an administrator."),
+    Refusal.UNKNOWN: (404, "There is no such thing."),
+    Refusal.METHOD_UNKNOWN: (405, "This address does not take this method."),
+}
+"""HTTP status and English sentence of each code."""
+
+
+class AccountRefused(CloudError):
+    """A request is refused for a stated reason; nothing was done but what the audit and back-off keep."""
+
+    def __init__(self, reason: Refusal, after_s: float | None = None) -> None:
+        super().__init__(STATUS[reason][1])
+        self.reason = reason
+        self.after_s = after_s

@@ -1,0 +1,151 @@
+"""Step 13 of 13: console. Who may reach which address: one table. What does not stand in it is not answered."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from starlette.routing import compile_path
+
+from cloud.accounts.audit import Act
+from cloud.accounts.roles import Action
+
+
+class Standing(StrEnum):
+    """What a request must come with."""
+
+    OPEN = "open"
+    """Nothing."""
+    ANYBODY = "anybody"
+    """Nothing; but the address wants to know whose session it is, where there is one."""
+    SIGNED_IN = "signed_in"
+    """A session that is not locked, or a token."""
+    PERSON = "person"
+    """A session that is not locked: a machine has no business there."""
+    SESSION = "session"
+    """A session, locked or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one address asks of a request."""
+
+    standing: Standing
+    """What it must come with."""
+    action: Action | None = None
+    """What the role must allow; None: every role may."""
+    look: Act | None = None
+    """What goes into the audit before the answer; None: nothing, or the address itself does it."""
+    looked_at: str | None = None
+    """Name of the part of the path that holds the object's UUID; None: there is no single object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """A request's rule."""
+
+    template: str
+    """The address as the table has it."""
+    rule: Rule
+    """Its rule."""
+    object_id: str | None
+    """What is looked at, as a UUID; None where the rule names nothing or the path holds no UUID."""
+
+
+_OPEN: Final = Rule(standing=Standing.OPEN)
+_ANYBODY: Final = Rule(standing=Standing.ANYBODY)
+_SIGNED_IN: Final = Rule(standing=Standing.SIGNED_IN)
+_PERSON: Final = Rule(standing=Standing.PERSON)
+_SESSION: Final = Rule(standing=Standing.SESSION)
+_USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
+_TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
+
+
+def _looks(act: Act, at: str | None = None) -> Rule:
+    return Rule(standing=Standing.SIGNED_IN, action=Action.SEE_IMAGES, look=act, looked_at=at)
+
+
+RULES: Final[Mapping[tuple[str, str], Rule]] = {
+    # The page itself holds no data, and the ledger's files are public by design: anybody may check the log.
+    ("GET", "/"): _OPEN,
+    ("GET", "/live"): _OPEN,
+    ("GET", "/live/{capture_id}"): _OPEN,
+    ("GET", "/login"): _OPEN,
+    ("GET", "/welcome"): _OPEN,
+    ("GET", "/account"): _OPEN,
+    ("GET", "/admin"): _OPEN,
+    ("GET", "/admin/{part}"): _OPEN,
+    ("GET", "/favicon.svg"): _OPEN,
+    ("GET", "/assets/{path:path}"): _OPEN,
+    ("GET", "/ledger/checkpoint"): _OPEN,
+    ("GET", "/ledger/tile/{path:path}"): _OPEN,
+    ("GET", "/api/health/live"): _OPEN,
+    ("GET", "/api/health/ready"): _OPEN,
+    ("GET", "/api/openapi.json"): _SIGNED_IN,
+    ("GET", "/api/reasons"): _SIGNED_IN,
+    ("GET", "/api/system"): Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM),
+    ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),
+    ("GET", "/api/events"): _looks(Act.CHANGES_LOOK),
+    ("GET", "/api/captures/{capture_id}"): _looks(Act.CAPTURE_LOOK, "capture_id"),
+    ("GET", "/api/captures/{capture_id}/receipts/{part}.txt"): _looks(Act.RECEIPT_LOOK, "capture_id"),
+    ("GET", "/api/captures/{capture_id}/results/{image_id}.txt"): _looks(Act.RECEIPT_LOOK, "image_id"),
+    ("GET", "/api/images/{image_id}/{picture}.png"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/images/{image_id}/assessment"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("POST", "/api/session"): _OPEN,
+    ("POST", "/api/first-administrator"): _OPEN,
+    ("POST", "/api/password"): _OPEN,
+    ("GET", "/api/session"): _ANYBODY,
+    ("DELETE", "/api/session"): _SESSION,
+    ("POST", "/api/session/unlock"): _SESSION,
+    ("POST", "/api/session/lock"): _SESSION,
+    ("POST", "/api/session/seen"): _PERSON,
+    ("POST", "/api/session/password"): _PERSON,
+    ("POST", "/api/session/codes"): _PERSON,
+    ("POST", "/api/session/codes/confirm"): _PERSON,
+    ("POST", "/api/session/codes/remove"): _PERSON,
+    ("GET", "/api/users"): _USERS,
+    ("POST", "/api/users"): _USERS,
+    ("PATCH", "/api/users/{user_id}"): _USERS,
+    ("POST", "/api/users/{user_id}/reset"): _USERS,
+    ("GET", "/api/tokens"): _TOKENS,
+    ("POST", "/api/tokens"): _TOKENS,
+    ("DELETE", "/api/tokens/{token_id}"): _TOKENS,
+    ("GET", "/api/audit"): Rule(standing=Standing.SIGNED_IN, action=Action.READ_AUDIT),
+}
+"""Method and address of everything that the server answers; a test compares it with the app's own routes."""
+
+
+class Access:
+    """Finds the rule of a request."""
+
+    def __init__(self, rules: Mapping[tuple[str, str], Rule] = RULES) -> None:
+        self._rules: dict[str, list[tuple[re.Pattern[str], str, Rule]]] = {}
+        self._known: list[re.Pattern[str]] = []
+        for (method, template), rule in rules.items():
+            pattern, _, _ = compile_path(template)
+            self._rules.setdefault(method, []).append((pattern, template, rule))
+            self._known.append(pattern)
+
+    def find(self, method: str, path: str) -> Matched | None:
+        """The rule for `method` on `path`; None where the table has none."""
+        for pattern, template, rule in self._rules.get(method, ()):
+            match = pattern.match(path)
+            if match is not None:
+                named = match.groupdict().get(rule.looked_at or "")
+                return Matched(template=template, rule=rule, object_id=_uuid(named))
+        return None
+
+    def knows(self, path: str) -> bool:
+        """Whether the table has `path` under any method."""
+        return any(pattern.match(path) for pattern in self._known)
+
+
+def _uuid(text: str | None) -> str | None:
+    try:
+        return None if text is None else str(uuid.UUID(text))
+    except ValueError:
+        return None

@@ -1,0 +1,71 @@
+"""Step 13 of 13: console. Users, as administrators manage them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from cloud.accounts.values import User
+from cloud.console.api.account_models import (
+    Refused,
+    UserAsked,
+    UserChangeAsked,
+    UserFacts,
+    UserLink,
+    Users,
+)
+from cloud.console.api.services import Injected
+from cloud.console.api.sessions import REFUSED, Signed
+
+_UNKNOWN: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Refused, "description": "There is no such user."},
+    409: {
+        "model": Refused,
+        "description": "The name is taken, or the site would have no administrator left.",
+    },
+}
+
+
+def router() -> APIRouter:
+    """Routes under /api/users."""
+    routes = APIRouter(prefix="/api/users", tags=["users"], responses={**REFUSED, **_UNKNOWN})
+
+    @routes.get("", summary="All users")
+    async def list_users(services: Injected) -> Users:
+        return Users(users=[user_facts(user) for user in await services.accounts.people.users()])
+
+    @routes.post("", summary="Invite a user: the answer holds a one-time link to set the password")
+    async def create_user(services: Injected, signed: Signed, asked: UserAsked) -> UserLink:
+        user, link = await services.accounts.people.create(signed, asked.name, asked.role)
+        return UserLink(user=user_facts(user), link=link)
+
+    @routes.patch("/{user_id}", summary="Change role, close or open an account; its sessions end")
+    async def change_user(
+        services: Injected, signed: Signed, user_id: UUID, asked: UserChangeAsked
+    ) -> UserFacts:
+        changed = await services.accounts.people.change(signed, str(user_id), asked.role, asked.disabled)
+        return user_facts(changed)
+
+    @routes.post(
+        "/{user_id}/reset", summary="Take password and codes away; a one-time link for a new password"
+    )
+    async def reset_user(services: Injected, signed: Signed, user_id: UUID) -> UserLink:
+        user, link = await services.accounts.people.reset(signed, str(user_id))
+        return UserLink(user=user_facts(user), link=link)
+
+    return routes
+
+
+def user_facts(user: User) -> UserFacts:
+    """What administrators see of a user."""
+    return UserFacts(
+        user_id=user.user_id,
+        name=user.name,
+        role=user.role,
+        disabled=user.disabled,
+        has_password=user.password_hash is not None,
+        codes=user.totp_secret is not None,
+        created_time=user.created_time,
+    )
