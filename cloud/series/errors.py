@@ -12,10 +12,29 @@ No message holds a tag value, a path or anything else of a patient.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import Final
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from cloud.errors import CloudError
 from cloud.series.reasons import LEFT_OUT, LeftOutReason, Refusal
+
+# NotImplementedError is pydicom's own: a transfer syntax that no decoder knows.
+DAMAGED: Final = (
+    *(
+        ArithmeticError,
+        AttributeError,
+        AssertionError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        NotImplementedError,
+    ),
+    *(OSError, RuntimeError, TypeError, ValueError, struct.error, BytesLengthException, InvalidDicomError),
+)
+"""What pydicom and its decoders raise on damaged input; they have no common error."""
 
 
 class SeriesError(CloudError):

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.utils import pixel_array
 
-from cloud.series.errors import SliceUnreadable
+from cloud.series.errors import DAMAGED, SliceUnreadable
 from cloud.series.geometry import StackSlice
 from cloud.series.header import Header
 
 _BRIGHTNESS: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-R BT.601: luma of red, green, blue."""
-# What pydicom and its decoders raise on damaged input; they have no common error.
-_DAMAGED: Final = (
-    *(
-        ArithmeticError,
-        AttributeError,
-        AssertionError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        NotImplementedError,
-    ),
-    *(OSError, RuntimeError, TypeError, ValueError, struct.error, BytesLengthException, InvalidDicomError),
-)
 
 
 def read_slice(each: StackSlice) -> NDArray[np.float32]:
@@ -47,7 +32,7 @@ def read_slice(each: StackSlice) -> NDArray[np.float32]:
         values = np.asarray(pixels, dtype=np.float32)
         if header.samples_per_pixel > 1:
             values = values @ _BRIGHTNESS
-    except _DAMAGED:
+    except DAMAGED:
         # Without the cause: its text may hold a value of the header, or the path.
         raise SliceUnreadable(header.path) from None
     if header.photometric == "MONOCHROME1":

@@ -18,9 +18,8 @@ from typing import Any, BinaryIO, Final, TypeVar
 import pydicom
 from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from cloud.series.errors import HeaderRefused
+from cloud.series.errors import DAMAGED, HeaderRefused
 from cloud.series.header import Header, Place, Vector, comparable_name, is_uid
 from cloud.series.reasons import LeftOutReason
 
@@ -43,19 +42,6 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _ELEMENT_BYTES: Final = 8
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _REPLACEMENT: Final = "\ufffd"
-# What pydicom raises on damaged input; it has no common error.
-_DAMAGED: Final = (
-    *(
-        ArithmeticError,
-        AttributeError,
-        AssertionError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        NotImplementedError,
-    ),
-    *(OSError, RuntimeError, TypeError, ValueError, struct.error, BytesLengthException, InvalidDicomError),
-)
 _WANTED: Final = (
     *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
     *("PatientName", "SeriesNumber", "InstanceNumber", "BodyPartExamined", "Modality", "ImagesInAcquisition"),
@@ -127,7 +113,7 @@ def damage_named() -> Iterator[None]:
             yield
     except PermissionError:
         raise HeaderRefused(LeftOutReason.FILE_UNREADABLE) from None
-    except _DAMAGED:
+    except DAMAGED:
         raise HeaderRefused(LeftOutReason.HEADER_DAMAGED) from None
 
 
@@ -221,7 +207,7 @@ def _name(ds: Dataset) -> str:
     terms = [named] if isinstance(named, str) else list(named)
     try:
         name = str(ds.get("PatientName") or "")
-    except _DAMAGED:
+    except DAMAGED:
         raise HeaderRefused(LeftOutReason.CHARACTERS_UNREADABLE) from None
     if _REPLACEMENT in name or (
         not name.isascii() and any(term and term not in python_encoding for term in terms)
@@ -243,7 +229,7 @@ def _or_none(read: Callable[[], T]) -> T | None:
     """The value, or None where what is written there is no such value."""
     try:
         return read()
-    except _DAMAGED:
+    except DAMAGED:
         return None
 
 

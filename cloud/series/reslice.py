@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from cloud.series.errors import SliceInvalid

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  # the name by which its own documents call it
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from cloud.series.errors import SeriesRefused

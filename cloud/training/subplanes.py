@@ -109,17 +109,19 @@ class OrientedEdges(nn.Module):
     spread: Tensor
     rows_back: Tensor
     columns_back: Tensor
+    directions_back: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         rows, columns = VIEW_SIZE_HW
-        # Neighbours and mirror images by index: the exporter warns of padding and of slices that go backwards.
+        # By index: the exporter warns of padding and of slices that go backwards.
         self.register_buffer("left", (torch.arange(columns) - 1).clamp_min(0))
         self.register_buffer("right", (torch.arange(columns) + 1).clamp_max(columns - 1))
         self.register_buffer("above", (torch.arange(rows) - 1).clamp_min(0))
         self.register_buffer("below", (torch.arange(rows) + 1).clamp_max(rows - 1))
-        self.register_buffer("rows_back", torch.arange(rows - 1, -1, -1))
-        self.register_buffer("columns_back", torch.arange(columns - 1, -1, -1))
+        self.register_buffer("rows_back", torch.arange(rows // self.CELL_PX - 1, -1, -1))
+        self.register_buffer("columns_back", torch.arange(columns // self.CELL_PX - 1, -1, -1))
+        self.register_buffer("directions_back", -torch.arange(self.DIRECTIONS) % self.DIRECTIONS)
         angles = torch.arange(self.DIRECTIONS) * math.pi / self.DIRECTIONS
         self.register_buffer("cosines", torch.cos(angles).view(1, -1, 1, 1))
         self.register_buffer("sines", torch.sin(angles).view(1, -1, 1, 1))
@@ -130,19 +132,30 @@ class OrientedEdges(nn.Module):
 
     def forward(self, head: Tensor) -> Tensor:
         """Features float32 [N, D] in 0..1 of heads float32 [N, 1, 96, 128]."""
-        turned = head.index_select(3, self.columns_back)
-        mirrored = (head, turned, *(each.index_select(2, self.rows_back) for each in (head, turned)))
-        return torch.stack([self._features(each) for each in mirrored]).mean(dim=0)
+        cells = self._cells(head)
+        # A mirror moves the cells and turns the direction the other way; two of them leave the direction.
+        mirrored = cells.index_select(1, self.directions_back)
+        images = (
+            cells,
+            mirrored.index_select(3, self.columns_back),
+            mirrored.index_select(2, self.rows_back),
+            cells.index_select(2, self.rows_back).index_select(3, self.columns_back),
+        )
+        return torch.stack([self._blocks(each) for each in images]).mean(dim=0)
 
-    def _features(self, head: Tensor) -> Tensor:
+    def _cells(self, head: Tensor) -> Tensor:
+        """How much gradient of each direction each cell has: float32 [N, DIRECTIONS, 6, 8]."""
         x = head.index_select(3, self.right) - head.index_select(3, self.left)
         y = head.index_select(2, self.below) - head.index_select(2, self.above)
         strength = (x.square() + y.square() + self._LEAST_GRADIENT).sqrt()
         cosine = (x * self.cosines + y * self.sines) / strength
         shares = strength * cosine.square().pow(self.SHARPNESS)
-        cells = F.conv2d(
+        return F.conv2d(
             shares, self.spread, stride=self.CELL_PX, padding=self.CELL_PX // 2, groups=self.DIRECTIONS
         )
+
+    def _blocks(self, cells: Tensor) -> Tensor:
+        """Two by two cells each, normed, float32 [N, D]."""
         corners = (cells[:, :, :-1, :-1], cells[:, :, 1:, :-1], cells[:, :, :-1, 1:], cells[:, :, 1:, 1:])
         blocks = self._normed(torch.cat(corners, dim=1)).clamp_max(self.LARGEST)
         return self._normed(blocks).flatten(1)

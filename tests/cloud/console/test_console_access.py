@@ -91,8 +91,7 @@ def refused_as(answer: Answer) -> str | None:
 def filled(template: str) -> str:
     """An address of this form, with ids that nothing has."""
     known = {"part": "0", "picture": "still", "path:path": "x"}
-    fill = lambda match: known.get(match[1], str(uuid.uuid4()))  # noqa: E731
-    return re.sub(r"{([^}]+)}", fill, template)
+    return re.sub(r"{([^}]+)}", lambda match: known.get(match[1], str(uuid.uuid4())), template)
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route(console: RunningConsole) -> None:

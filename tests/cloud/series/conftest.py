@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 
 @pytest.fixture(autouse=True, scope="session")
