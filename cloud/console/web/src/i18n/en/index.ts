@@ -1,0 +1,9 @@
+// One file for each area of the page; a key has its place in exactly one of them.
+import admin from './admin';
+import live from './live';
+import shell from './shell';
+
+const en = { ...admin, ...live, ...shell };
+
+export type Messages = typeof en;
+export default en;
