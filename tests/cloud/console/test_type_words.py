@@ -18,7 +18,7 @@ WORDS = ROOT / "cloud" / "console" / "web" / "src" / "i18n"
 
 def words(language: str, block: str, inner: str | None = None) -> dict[str, str]:
     """The words of a block of a language's file, or of one inside of it."""
-    text = (WORDS / f"{language}.ts").read_text(encoding="utf-8")
+    text = (WORDS / language / "live.ts").read_text(encoding="utf-8")
     (found,) = re.findall(rf"\n  {block}: \{{\n(.*?)\n  \}},", text, re.DOTALL)
     if inner is not None:
         (found,) = re.findall(rf"{inner}: \{{(.*?)\}}", found, re.DOTALL)
