@@ -87,7 +87,8 @@ def test_the_check_can_fail(stranger: Page) -> None:
     )
     # A ground of its own: over the page's gradient the program gives no verdict.
     stranger.evaluate(
-        "() => Object.assign(document.getElementById('faint').style, { color: '#333', background: '#222', position: 'fixed', top: 0 })"
+        "() => Object.assign(document.getElementById('faint').style, "
+        "{ color: '#333', background: '#222', position: 'fixed', top: 0 })"
     )
     found = "\n".join(faults(stranger))
     assert "button-name" in found
