@@ -95,6 +95,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/captures/{capture_id}/results/{image_id}.txt"): _looks(Act.RECEIPT_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/{picture}.png"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/assessment"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/images/{image_id}/scale"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/growth/{measure}"): _SIGNED_IN,
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,
