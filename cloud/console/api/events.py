@@ -21,6 +21,7 @@ from cloud.console.api.reading_models import Shown
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.console.api.sessions import Signed
 from cloud.db import Tx
+from cloud.examinations.leads import leads_of
 from cloud.examinations.read import read_examination
 from cloud.items import Event, WorkItem
 from cloud.publish.worklist import read_item
@@ -113,7 +114,8 @@ def _examination(tx: Tx, examination_id: str, event_id: int) -> bytes:
     stored = read_examination(tx, examination_id)
     if stored is None:
         return _message("examination_gone", event_id - 1, ExaminationGone(examination_id=examination_id))
-    return _message("examination", event_id - 1, examination(stored))
+    lead = leads_of(tx, [stored]).get(examination_id)
+    return _message("examination", event_id - 1, examination(stored, lead))
 
 
 def _message(name: str, message_id: int, content: Shown) -> bytes:

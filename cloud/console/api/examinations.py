@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query
 
-from cloud.console.api.examination_models import ExaminationDetail, ExaminationList
+from cloud.console.api.examination_models import Examination, ExaminationDetail, ExaminationList
 from cloud.console.api.models import Problem
 from cloud.console.api.present import work_item
 from cloud.console.api.present_examinations import examination
 from cloud.console.api.services import Injected
 from cloud.db import Tx
+from cloud.examinations.items import Examination as StoredExamination
+from cloud.examinations.leads import leads_of
 from cloud.examinations.read import Wanted, count_by_state, read_earlier, read_examination, read_list
 from cloud.items import Status
 from cloud.publish.worklist import read_examination_items
@@ -49,7 +52,7 @@ def router() -> APIRouter:
         wanted = Wanted(states=status or (), device_id=device_id, text=text)
 
         def read(tx: Tx) -> ExaminationList:
-            items = [examination(stored) for stored in read_list(tx, wanted, limit, before)]
+            items = _shown(tx, read_list(tx, wanted, limit, before))
             return ExaminationList(
                 items=items,
                 next_before=items[-1].newest_slot if len(items) == limit else None,
@@ -67,13 +70,14 @@ def router() -> APIRouter:
             stored = read_examination(tx, str(examination_id))
             if stored is None:
                 return None
+            now, *earlier = _shown(tx, [stored, *read_earlier(tx, stored)])
             return ExaminationDetail(
-                examination=examination(stored),
+                examination=now,
                 captures=[
                     work_item(item, services.thresholds)
                     for item in read_examination_items(tx, stored.examination_id)
                 ],
-                earlier=[examination(each) for each in read_earlier(tx, stored)],
+                earlier=earlier,
                 cursor=cursor,
             )
 
@@ -83,3 +87,8 @@ def router() -> APIRouter:
         return found
 
     return routes
+
+
+def _shown(tx: Tx, stored: Sequence[StoredExamination]) -> list[Examination]:
+    leads = leads_of(tx, stored)
+    return [examination(each, leads.get(each.examination_id)) for each in stored]

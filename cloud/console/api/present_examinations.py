@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from cloud.console.api.examination_models import Examination, ExaminationAge, SignedFacts
+from cloud.console.api.examination_models import Examination, ExaminationAge, LeadFacts, SignedFacts
 from cloud.examinations.items import Examination as StoredExamination
 from cloud.examinations.items import GivenAge
+from cloud.examinations.leads import Lead
 from cloud.infer.assess import age_text
 
 
-def examination(stored: StoredExamination) -> Examination:
+def examination(stored: StoredExamination, lead: Lead | None) -> Examination:
     """The examination as the page shows it."""
     signed = stored.signed
     return Examination(
@@ -27,6 +28,7 @@ def examination(stored: StoredExamination) -> Examination:
         reviewed_count=stored.reviewed_count,
         status=stored.state,
         findings=list(stored.findings),
+        lead=None if lead is None else _lead(lead),
         signed=None
         if signed is None
         else SignedFacts(time=signed.time, by=signed.by, changed_after=signed.changed_after),
@@ -35,3 +37,13 @@ def examination(stored: StoredExamination) -> Examination:
 
 def _age(age: GivenAge) -> ExaminationAge:
     return ExaminationAge(days=age.days, text=age_text(age.days), time=age.time, source=age.source, by=age.by)
+
+
+def _lead(lead: Lead) -> LeadFacts:
+    return LeadFacts(
+        capture_id=lead.capture_id,
+        image_id=lead.image_id,
+        finding=lead.finding,
+        not_normal=lead.not_normal,
+        reason=lead.reason,
+    )
