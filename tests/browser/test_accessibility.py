@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from cloud.accounts.roles import Role
 from cloud.console.api.access import RULES
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import address, sign_in
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict
 
@@ -36,13 +36,13 @@ class Visit:
 
 def _live(console: RunningConsole) -> str:
     capture = console.do(console.world.result(21, Verdict(finding="ventriculomegaly", probability=0.93)))
-    return f"/live/{capture}"
+    return address(console, capture)
 
 
 PAGES: Final[Mapping[str, Callable[[RunningConsole], Visit]]] = {
     "/": lambda console: Visit(path="/"),
     "/live": lambda console: Visit(path="/live"),
-    "/live/{capture_id}": lambda console: Visit(path=_live(console), role=Role.DOCTOR),
+    "/live/{examination_id}": lambda console: Visit(path=_live(console), role=Role.DOCTOR),
     "/login": lambda console: Visit(path="/login", role=None),
     "/welcome": lambda console: Visit(path="/welcome", role=None),
     "/account": lambda console: Visit(path="/account"),

@@ -12,6 +12,7 @@ from cloud.infer.assess import Context
 from cloud.infer.reading import SubPlane
 from cloud.infer.reasons import AbstainReason
 from cloud.infer.ventricle import NO_WIDTH_SENTENCES, NoWidth
+from tests.browser.conftest import address, row
 from tests.cloud.console.made import loop_lengths, made_loop
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot, made_reading
@@ -61,7 +62,7 @@ def test_the_decision_has_one_probability_and_the_type_none(
     if finding != "normal":
         expect(page.locator("body")).not_to_contain_text(f"{probability:.0%}")
         expect(page.locator("body")).not_to_contain_text(f"{probability:.1%}")
-        expect(page.locator("[data-capture]")).to_contain_text("87%")
+        expect(page.locator("[data-exam]")).to_contain_text("87%")
         assert re.search(r"\d", hint.inner_text()) is None
     to_chinese(page)
     card = page.get_by_role("region", name="判读")
@@ -72,12 +73,12 @@ def test_the_decision_has_one_probability_and_the_type_none(
 
 def test_a_probability_is_never_rounded_to_a_certainty(page: Page, console: RunningConsole) -> None:
     """99.97 % is more than 99.9 %, on the worklist more than 99 %; 0.03 % is less than 0.1 %."""
-    console.do(console.world.result(31, Verdict(probability=0.9997)))
+    console.do(console.world.result(31, Verdict(probability=0.9997), device_id="us-room-4"))
     console.do(console.world.result(31, Verdict(finding="other", probability=0.9998)))
     page.goto("/")
     expect(page.get_by_role("region", name="Finding")).to_contain_text("> 99.9%")
-    expect(page.locator("[data-capture]").first).to_contain_text("Suspected> 99%")
-    page.locator("[data-capture] button").last.click()
+    expect(page.locator("[data-exam]").first).to_contain_text("Suspected> 99%")
+    page.locator("[data-exam] button").last.click()
     expect(page.get_by_role("region", name="Finding")).to_contain_text("< 0.1%")
 
 
@@ -96,8 +97,7 @@ def test_an_abstained_decision_stands_behind_its_reasons(page: Page, console: Ru
         "Hint, unscored: another anomaly",
     ]
     assert sorted(order, key=text.index) == order
-    row = page.locator("[data-capture]")
-    expect(row).not_to_contain_text("%")
+    expect(page.locator("[data-exam]")).not_to_contain_text("%")
 
 
 @pytest.mark.parametrize("sure", [True, False])
@@ -244,8 +244,8 @@ def test_an_age_is_kept_for_its_own_image_and_starts_from_the_examinations(
 ) -> None:
     """The examination's age stands in the fields; another given here replaces what is shown for this image only."""
     verdict = Verdict(context=Context(gestational_age_days=168))
-    older, newer = (console.do(console.world.result(39, verdict)) for _ in range(2))
-    page.goto(f"/live/{newer}")
+    older, newer = (console.do(console.world.result(39, verdict, device_id=f"room-{n}")) for n in range(2))
+    page.goto(address(console, newer))
     weeks = page.get_by_label("Weeks")
     expect(weeks).to_have_value("24")
     expect(side(page)).to_contain_text(re.compile(r"Age by the examination\s*24w0d"))
@@ -253,10 +253,10 @@ def test_an_age_is_kept_for_its_own_image_and_starts_from_the_examinations(
     page.get_by_role("button", name="Apply").click()
     expect(side(page)).to_contain_text(re.compile(r"Age given here\s*21w0d"))
     expect(side(page)).not_to_contain_text("Age by the examination")
-    page.locator(f'[data-capture="{older}"] button').click()
+    row(page, console, older).click()
     expect(weeks).to_have_value("24")
     expect(side(page)).to_contain_text(re.compile(r"Age by the examination\s*24w0d"))
-    page.locator(f'[data-capture="{newer}"] button').click()
+    row(page, console, newer).click()
     expect(weeks).to_have_value("21")
     expect(side(page)).to_contain_text(re.compile(r"Age given here\s*21w0d"))
 
@@ -295,8 +295,8 @@ def test_doubtful_lengths_take_no_age_and_unscaled_ones_say_why(page: Page, cons
     page.goto("/")
     expect(side(page)).to_contain_text("The lengths are not judged")
     expect(page.get_by_role("form")).to_have_count(0)
-    unscaled = console.do(console.world.result(42, Verdict(scaled=False)))
-    page.goto(f"/live/{unscaled}")
+    unscaled = console.do(console.world.result(42, Verdict(scaled=False), device_id="us-room-4"))
+    page.goto(address(console, unscaled))
     expect(side(page)).to_contain_text("Without a scale the lengths have no millimetres")
     expect(page.get_by_role("form")).to_have_count(0)
 

@@ -73,7 +73,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     # The page itself holds no data, and the ledger's files are public by design: anybody may check the log.
     ("GET", "/"): _OPEN,
     ("GET", "/live"): _OPEN,
-    ("GET", "/live/{capture_id}"): _OPEN,
+    ("GET", "/live/{examination_id}"): _OPEN,
     ("GET", "/login"): _OPEN,
     ("GET", "/welcome"): _OPEN,
     ("GET", "/account"): _OPEN,

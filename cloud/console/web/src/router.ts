@@ -24,7 +24,7 @@ export const router = createRouter({
   history: createWebHistory(),
   routes: [
     { path: '/', redirect: '/live' },
-    { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
+    { path: '/live/:exam?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },

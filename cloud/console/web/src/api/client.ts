@@ -6,6 +6,8 @@ import type { components, paths } from './schema';
 type Schemas = components['schemas'];
 export type WorkItem = Schemas['WorkItem'];
 export type WorkImage = Schemas['WorkImage'];
+export type Examination = Schemas['Examination'];
+export type ExaminationDetail = Schemas['ExaminationDetail'];
 export type Reading = Schemas['Reading'];
 export type Assessed = Schemas['Assessed'];
 export type Status = Schemas['Status'];

@@ -1,10 +1,11 @@
 // One file for each area of the page; a key has its place in exactly one of them.
 import admin from './admin';
+import exam from './exam';
 import live from './live';
 import shell from './shell';
 import stage from './stage';
 
-const en = { ...admin, ...live, ...shell, ...stage };
+const en = { ...admin, ...exam, ...live, ...shell, ...stage };
 
 export type Messages = typeof en;
 export default en;
