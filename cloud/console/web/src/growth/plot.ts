@@ -97,6 +97,7 @@ function option(plot: Plot): Option {
   const { curves, words } = plot;
   return {
     animation: false,
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
     grid: { left: 64, right: 62, top: 18, bottom: 52 },
     tooltip: {
       // The page's policy allows no markup with styles of its own.
