@@ -188,8 +188,9 @@ export function drawn(kind: Kind, from: Point, to: Point): Shape {
   return { kind, ellipse: { cx, cy, a, b: a * FIRST_AXIS_RATIO, angle_deg: (Math.atan2(dy, dx) * 180) / Math.PI } };
 }
 
-/** Points that a shape's name and value stand beside. */
-export function anchor(shape: Shape): Point {
-  const box = extent(shape);
-  return { x: box.x1, y: (box.y0 + box.y1) / 2 };
+/** Where a shape's value stands: below an ellipse, to the right of the others. */
+export function anchor(shape: Shape): Point & { below: boolean } {
+  const { x0, x1, y0, y1 } = extent(shape);
+  const below = shape.kind === 'ellipse';
+  return below ? { x: (x0 + x1) / 2, y: y1, below } : { x: x1, y: (y0 + y1) / 2, below };
 }

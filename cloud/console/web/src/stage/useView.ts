@@ -10,6 +10,8 @@ const WHEEL_STEP = 1.0015;
 const LINE_PX = 33;
 const DRAG_STEP = 1.008;
 
+const OWN_SPACE = 'button, input, select, a, [role="slider"]';
+
 type Dragged = (now: PointerEvent) => void;
 
 /** Where an event is on the still, in still pixels. */
@@ -43,7 +45,7 @@ export const spaceHeld = ref(false);
 /** Follows the space bar, unless it has its own meaning where the focus is. */
 export function useSpace(): void {
   const down = (event: KeyboardEvent) => {
-    if (event.key !== ' ' || (event.target instanceof Element && event.target.matches('button, input, a, [role]'))) return;
+    if (event.key !== ' ' || (event.target instanceof Element && event.target.matches(OWN_SPACE))) return;
     event.preventDefault();
     spaceHeld.value = true;
   };
