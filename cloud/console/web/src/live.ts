@@ -2,7 +2,7 @@
 // changes are applied; an older answer never overwrites a newer one.
 import { reactive, shallowReactive } from 'vue';
 
-import { api, type Examination, type ExaminationDetail, type WorkItem } from './api/client';
+import { api, type Examination, type ExaminationDetail, type Review, type WorkItem } from './api/client';
 import { refresh, session } from './session';
 import { follow, type Change, type StreamState } from './stream';
 
@@ -84,6 +84,15 @@ function applyCapture(item: WorkItem, version: number): void {
   const wanted = item.examination_id !== null && details.has(item.examination_id);
   if (!wanted && !captures.has(item.capture_id)) return;
   if (newer(item.capture_id, version)) captures.set(item.capture_id, item);
+}
+
+/** What the server said of a review that was sent from here: shown at once, before the change comes as an event. */
+export function applyReview(imageId: string, review: Review): void {
+  for (const item of captures.values()) {
+    if (!item.images.some((image) => image.image_id === imageId)) continue;
+    const images = item.images.map((image) => (image.image_id === imageId ? { ...image, review } : image));
+    captures.set(item.capture_id, { ...item, images });
+  }
 }
 
 /** Prints of examinations that were looked at long ago are let go. */

@@ -4,8 +4,9 @@ import { useI18n } from 'vue-i18n';
 
 import type { Language } from './i18n';
 import en from './i18n/en';
+import type { Problem } from './session';
 
-type Translate = (key: string, named?: Record<string, unknown>) => string;
+type Translate = (key: string) => string;
 
 /** The class of the brain that every other one is an abnormality beside. */
 export const NORMAL = 'normal';
@@ -19,11 +20,9 @@ export const planeName = (t: Translate, plane: string): string =>
 export const subplaneName = (t: Translate, subplane: string): string =>
   subplane in en.subplane.name ? t(`subplane.name.${subplane}`) : subplane;
 
-/** A gestational age in weeks and days, to the nearest day. */
-export function ageText(t: Translate, days: number): string {
-  const whole = Math.round(days);
-  return t('growth.weeks', { w: Math.floor(whole / 7), d: whole % 7 });
-}
+/** Why something was not done, in words. */
+export const problemText = (t: Translate, problem: Problem): string =>
+  t(problem in en.examRefusal ? `examRefusal.${problem}` : `refusal.${problem}`);
 
 export function useLanguage(): ComputedRef<Language> {
   const { locale } = useI18n();

@@ -1,4 +1,4 @@
-import type { Role } from '../../api/client';
+import type { ExaminationProblem, Role } from '../../api/client';
 import type { Problem } from '../../session';
 
 const shell = {
@@ -110,7 +110,7 @@ const shell = {
     OFFLINE: 'The server gave no answer. Try again.',
     COOKIE_REFUSED:
       'This browser keeps no secure cookie for this address. Use Chrome, Edge or Firefox here, or reach the server over https.',
-  } satisfies Record<Problem, string>,
+  } satisfies Record<Exclude<Problem, ExaminationProblem> | 'UNKNOWN', string>,
   help: {
     title: 'Keys',
     next: 'Next print',
