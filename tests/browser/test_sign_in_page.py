@@ -93,6 +93,7 @@ def test_the_lock_hides_the_page_and_keeps_its_state(
     console.do(world.result(23, Verdict(), device_id="us-room-4"))
     page.goto(address(console, older))
     expect(page.locator("ellipse.edge")).to_be_visible()
+    page.get_by_role("button", name="Give").click()
     page.get_by_label("Weeks").fill("23")
     page.get_by_label("Weeks").blur()
     page.keyboard.press("l")

@@ -3,6 +3,8 @@ import { onMounted, onUnmounted } from 'vue';
 
 import { session } from './session';
 
+// What Enter presses or follows by itself.
+const PRESSED = 'button, a, summary, [role="button"], [role="tab"], svg *';
 // A handle on a still takes its own keys itself and leaves the others to the page.
 const OWN_KEYS = 'input, textarea, select, [contenteditable], [role="slider"]:not(svg *), [role="dialog"]';
 
@@ -13,7 +15,8 @@ export function useKeys(pressed: Record<string, () => void>, released: Record<st
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = table[key];
     if (!action) return;
-    const own = event.target instanceof Element && event.target.closest(OWN_KEYS);
+    const at = event.target instanceof Element ? event.target : undefined;
+    const own = at?.closest(OWN_KEYS) ?? (key === 'Enter' ? at?.closest(PRESSED) : undefined);
     // A release always counts: what was held must not stay held.
     if (own && event.type === 'keydown') return;
     event.preventDefault();

@@ -99,7 +99,7 @@ const exam = {
     stale: 'The image has another result by now. What you typed is still here.',
     staleChange: 'Before: {before}. Now: {now}.',
     holds: 'It holds for the new result',
-    next: 'Next without a review',
+    next: 'Next unreviewed',
     goOn: 'go on after A',
     corrected: 'Corrected values beside the model\'s',
     byModel: 'Model',

@@ -67,7 +67,7 @@ const live = {
     image: 'Image {n} of {count}',
     still: 'Ultrasound still of print #{slot}',
     tools: 'Overlays',
-    film: 'Images of this print',
+    film: 'Images of this examination',
     reading: 'Finding the head, cutting, classifying',
     weak: 'weak',
     strong: 'strong',

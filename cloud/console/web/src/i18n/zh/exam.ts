@@ -91,7 +91,7 @@ const exam: typeof en = {
     stale: '此图像已有新的结果，您填写的内容仍保留。',
     staleChange: '原结果：{before}。新结果：{now}。',
     holds: '对新结果同样适用',
-    next: '下一幅未复核的图像',
+    next: '下一幅未复核',
     goOn: '同意后自动前进',
     corrected: '修正值与模型值对照',
     byModel: '模型',

@@ -70,7 +70,7 @@ const live: typeof en = {
     image: '第 {n} 幅，共 {count} 幅',
     still: '打印 #{slot} 的超声图像',
     tools: '叠加显示',
-    film: '本次打印的图像',
+    film: '本次检查的图像',
     reading: '正在定位胎头、裁剪、分类',
     weak: '弱',
     strong: '强',
