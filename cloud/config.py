@@ -15,6 +15,8 @@ from cloud.errors import ConfigInvalid
 
 ENGINES: Final = ("onnx", "openvino", "triton")
 """What `engine` may be."""
+FETAL_SEX: Final = ("withhold", "allow")
+"""What `fetal_sex` may be."""
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
 
@@ -42,6 +44,10 @@ class Config:
     program. The site's own versions lie in data_dir/models."""
     thresholds_file: Path | None = None
     """The site's own limits for lengths, TOML; not set: the program's. README: Measurements and references."""
+    protocol_file: Path | None = None
+    """What an examination has to show at this site, YAML; not set: the program's general second-trimester one."""
+    fetal_sex: str = "withhold"
+    """"withhold": what tells the sex of a fetus is neither taken in nor shown. "allow": it is, where the law allows."""
     inference: bool = True
     """False: images are taken and kept, none is read; their jobs wait."""
     engine: str = "onnx"
@@ -63,6 +69,8 @@ class Config:
     """Images read at the same time, at least 1: one is prepared while another is in the models."""
     missing_after_s: float = 60.0
     """A capture that was announced counts as missing after this many seconds without its images."""
+    examination_gap_s: float = 900.0
+    """A print without identity that comes after a longer pause on its device begins a new examination, seconds."""
     free_min_bytes: int = 2 * _GIB
     """Uploads are refused while the disk has less free than this, bytes."""
     queue_max: int = 20_000
@@ -79,13 +87,15 @@ class Config:
         for name in ("inference_threads", "inference_overlap", "queue_max", "open_uploads_max"):
             if getattr(self, name) < 1:
                 raise ConfigInvalid(f"{name} must be at least 1")
-        for name in ("missing_after_s", "free_min_bytes", "cache_bytes"):
+        for name in ("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes"):
             if getattr(self, name) < 0:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):
             raise ConfigInvalid("site must be a name without spaces and plus signs")
         if self.engine not in ENGINES:
             raise ConfigInvalid(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        if self.fetal_sex not in FETAL_SEX:
+            raise ConfigInvalid(f"fetal_sex must be one of {', '.join(FETAL_SEX)}, not {self.fetal_sex!r}")
         if self.triton_deadline_s <= 0:
             raise ConfigInvalid("triton_deadline_s must be above 0")
         _check_all_or_none(self, ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"))
