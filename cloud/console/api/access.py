@@ -110,6 +110,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("POST", "/api/images/{image_id}/reviews"): Rule(standing=Standing.PERSON, action=Action.REVIEW),
     ("GET", "/api/images/{image_id}/reviews"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/reviews/{review_id}.txt"): _looks(Act.RECEIPT_LOOK, "review_id"),
+    ("GET", "/api/images/{image_id}/scale"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/growth/{measure}"): _SIGNED_IN,
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,

@@ -19,8 +19,10 @@ from cloud.console.api import (
     events,
     examinations,
     facts,
+    growth,
     ledger_files,
     pictures,
+    scales,
     sessions,
     tokens,
     users,
@@ -102,6 +104,8 @@ def _described_api() -> FastAPI:
     app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())
+    app.include_router(scales.router())
+    app.include_router(growth.router())
     app.include_router(facts.router())
     app.include_router(sessions.router())
     app.include_router(users.router())

@@ -22,6 +22,10 @@ export type CodesOffered = Schemas['CodesOffered'];
 export type UserFacts = Schemas['UserFacts'];
 export type TokenFacts = Schemas['TokenFacts'];
 export type AuditRow = Schemas['AuditRow'];
+export type Ellipse = Schemas['Ellipse'];
+export type ScaleRegion = Schemas['ScaleRegion'];
+export type GrowthCurves = Schemas['GrowthCurves'];
+export type Measure = Schemas['Measure'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 

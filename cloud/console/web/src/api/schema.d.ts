@@ -267,6 +267,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/images/{image_id}/scale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where on an image lengths are millimetres
+         * @description The calibrated regions of its DICOM header; without any, the whole image where its scale is known from elsewhere. A length is millimetres only where the whole of it lies in one region.
+         */
+        get: operations["get_scale"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/growth/{measure}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Growth standard of a length as centile curves */
+        get: operations["get_growth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reasons": {
         parameters: {
             query?: never;
@@ -1327,6 +1364,55 @@ export interface components {
              */
             last_week: number;
         };
+        /**
+         * GrowthCurves
+         * @description The standard of one length.
+         */
+        GrowthCurves: {
+            /** @description Which length, as in readings. */
+            measure: components["schemas"]["Measure"];
+            /**
+             * Name
+             * @description The same in words, English.
+             */
+            name: string;
+            /**
+             * Centiles
+             * @description Percent of healthy fetuses below each curve.
+             */
+            centiles: number[];
+            /**
+             * Weeks
+             * @description Every week that the standard covers.
+             */
+            weeks: components["schemas"]["GrowthWeek"][];
+            /**
+             * Formula
+             * @description How a z-score is reckoned by it.
+             */
+            formula: string;
+            /**
+             * Reference
+             * @description Its publication.
+             */
+            reference: string;
+        };
+        /**
+         * GrowthWeek
+         * @description The curves at one week.
+         */
+        GrowthWeek: {
+            /**
+             * Weeks
+             * @description Gestational age: this many weeks and 0 days.
+             */
+            weeks: number;
+            /**
+             * Mm
+             * @description Length at each of the centiles, in their order, mm.
+             */
+            mm: number[];
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -1394,6 +1480,17 @@ export interface components {
              * @description Share of the crop that is marked, 0..1.
              */
             share: number;
+        };
+        /**
+         * ImageScale
+         * @description Where on an image lengths are millimetres.
+         */
+        ImageScale: {
+            /**
+             * Regions
+             * @description Calibrated regions; empty where no scale is known.
+             */
+            regions: components["schemas"]["ScaleRegion"][];
         };
         /**
          * ImageSize
@@ -1526,6 +1623,12 @@ export interface components {
                 [key: string]: components["schemas"]["Spread"];
             };
         };
+        /**
+         * Measure
+         * @description What has a standard. The value is the name that readings carry.
+         * @enum {string}
+         */
+        Measure: "hc" | "bpd" | "ofd" | "ac" | "fl" | "tcd" | "ventricle_width" | "anterior_horn" | "cisterna_magna";
         /**
          * Measurements
          * @description Lengths of the head; millimetres are null where the scale is not known, uncertainties where they are not.
@@ -2208,6 +2311,47 @@ export interface components {
          * @enum {string}
          */
         Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
+        /**
+         * ScaleRegion
+         * @description An upright rectangle of the still in which lengths are millimetres.
+         */
+        ScaleRegion: {
+            /**
+             * X0
+             * @description Left edge, still pixels.
+             */
+            x0: number;
+            /**
+             * Y0
+             * @description Upper edge, still pixels.
+             */
+            y0: number;
+            /**
+             * X1
+             * @description Right edge, still pixels; the last column is the one before.
+             */
+            x1: number;
+            /**
+             * Y1
+             * @description Lower edge, still pixels; the last row is the one before.
+             */
+            y1: number;
+            /**
+             * Mm Per Pixel X
+             * @description A step to the right, mm.
+             */
+            mm_per_pixel_x: number;
+            /**
+             * Mm Per Pixel Y
+             * @description A step down, mm.
+             */
+            mm_per_pixel_y: number;
+            /**
+             * Source
+             * @description Who says so: dicom_region, pixel_spacing, given.
+             */
+            source: string;
+        };
         /**
          * SchemeUsed
          * @description Which limits the lengths were judged by.
@@ -3720,6 +3864,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_scale: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageScale"];
+                };
+            };
+            /** @description No such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The stored image cannot be decoded. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_growth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                measure: components["schemas"]["Measure"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrowthCurves"];
                 };
             };
             /** @description Validation Error */

@@ -2,8 +2,9 @@
 import admin from './admin';
 import live from './live';
 import shell from './shell';
+import stage from './stage';
 
-const en = { ...admin, ...live, ...shell };
+const en = { ...admin, ...live, ...shell, ...stage };
 
 export type Messages = typeof en;
 export default en;
