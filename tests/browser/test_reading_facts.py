@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from cloud.infer.assess import Context
 from cloud.infer.reading import SubPlane
 from cloud.infer.reasons import AbstainReason
 from cloud.infer.ventricle import NO_WIDTH_SENTENCES, NoWidth

@@ -177,7 +177,9 @@ def test_an_unsent_review_survives_the_expired_session_and_is_sent_once(
     expect(panel(page)).to_contain_text("too wide")
     (stored,) = reviews(console)
     assert {str(stored["review_id"])} == {each["review_id"] for each in tried}
-    assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('sonorelay.reviews'))") == []
+    assert (
+        page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('sonorelay.reviews'))") == []
+    )
     problems[:] = [each for each in problems if "net::ERR_FAILED" not in each and "401" not in each]
 
 
@@ -199,9 +201,7 @@ def test_another_persons_unsent_review_is_not_shown(
     problems[:] = [each for each in problems if "net::ERR_FAILED" not in each]
 
 
-def test_an_unsent_review_can_be_discarded(
-    page: Page, console: RunningConsole, problems: list[str]
-) -> None:
+def test_an_unsent_review_can_be_discarded(page: Page, console: RunningConsole, problems: list[str]) -> None:
     """Then it is gone for good."""
     console.do(console.world.result(55, Verdict()))
     page.goto("/")
@@ -228,7 +228,9 @@ def test_a_result_that_came_meanwhile_keeps_what_was_typed(
     page.get_by_role("button", name="Disagree").click()
     page.get_by_label("Another type of anomaly").check()
     page.get_by_label("Note").fill("look again")
-    image_id = console.do(world.database.read(lambda tx: tx.execute(sa.select(result.c.image_id)).scalar_one()))
+    image_id = console.do(
+        world.database.read(lambda tx: tx.execute(sa.select(result.c.image_id)).scalar_one())
+    )
     console.do(world.database.write(lambda tx: tx.execute(sa.delete(result)) and None))
     console.do(world.conclude(capture_id, image_id, shot, Verdict(finding="ventriculomegaly")))
     alert = panel(page).get_by_role("alert")

@@ -104,7 +104,7 @@ def router() -> APIRouter:
 
 async def _examination(services: ConsoleServices, stored: StoredExamination) -> Examination:
     leads = await services.database.read(lambda tx: leads_of(tx, [stored]))
-    return examination(stored, leads.get(stored.examination_id))
+    return examination(stored, services.site, leads.get(stored.examination_id))
 
 
 def _said(image_id: str, asked: ReviewAsked) -> Said:

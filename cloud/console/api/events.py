@@ -115,7 +115,7 @@ def _examination(tx: Tx, services: ConsoleServices, examination_id: str, event_i
     if stored is None:
         return _message("examination_gone", event_id - 1, ExaminationGone(examination_id=examination_id))
     lead = leads_of(tx, [stored]).get(examination_id)
-    return _message("examination", event_id - 1, examination(stored, lead))
+    return _message("examination", event_id - 1, examination(stored, services.site, lead))
 
 
 def _message(name: str, message_id: int, content: Shown) -> bytes:

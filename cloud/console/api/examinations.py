@@ -15,6 +15,7 @@ from cloud.console.api.present import work_item
 from cloud.console.api.present_examinations import examination, protocol_state, signature
 from cloud.console.api.receipts import receipt
 from cloud.console.api.services import ConsoleServices, Injected
+from cloud.console.api.site import Site
 from cloud.db import Tx
 from cloud.examinations.completeness import read_coverage
 from cloud.examinations.content import content_digest
@@ -58,7 +59,7 @@ def router() -> APIRouter:
         wanted = Wanted(states=status or (), device_id=device_id, text=text)
 
         def read(tx: Tx) -> ExaminationList:
-            items = _shown(tx, read_list(tx, protocol, wanted, limit, before))
+            items = _shown(tx, services.site, read_list(tx, protocol, wanted, limit, before))
             return ExaminationList(
                 items=items,
                 next_before=items[-1].newest_slot if len(items) == limit else None,
@@ -91,9 +92,9 @@ def router() -> APIRouter:
     return routes
 
 
-def _shown(tx: Tx, stored: Sequence[StoredExamination]) -> list[Examination]:
+def _shown(tx: Tx, site: Site, stored: Sequence[StoredExamination]) -> list[Examination]:
     leads = leads_of(tx, stored)
-    return [examination(each, leads.get(each.examination_id)) for each in stored]
+    return [examination(each, site, leads.get(each.examination_id)) for each in stored]
 
 
 def _detail(tx: Tx, services: ConsoleServices, examination_id: str, cursor: int) -> ExaminationDetail | None:
@@ -102,12 +103,12 @@ def _detail(tx: Tx, services: ConsoleServices, examination_id: str, cursor: int)
     if stored is None:
         return None
     coverage = read_coverage(tx, protocol, [examination_id])[examination_id]
-    now, *earlier = _shown(tx, [stored, *read_earlier(tx, protocol, stored)])
+    now, *earlier = _shown(tx, services.site, [stored, *read_earlier(tx, protocol, stored)])
     return ExaminationDetail(
         examination=now,
         captures=[work_item(item, services.site) for item in read_examination_items(tx, examination_id)],
         earlier=earlier,
-        protocol=protocol_state(protocol, coverage),
+        protocol=protocol_state(protocol, coverage, services.site),
         signatures=[signature(each, services.site) for each in read_signatures(tx, examination_id)],
         content=content_digest(tx, examination_id, stored.age.days if stored.age else None).hex(),
         cursor=cursor,

@@ -24,7 +24,7 @@ from cloud.examinations.signing import Signature as StoredSignature
 from cloud.infer.assess import age_text
 
 
-def examination(stored: StoredExamination, lead: Lead | None) -> Examination:
+def examination(stored: StoredExamination, site: Site, lead: Lead | None) -> Examination:
     """The examination as the page shows it."""
     signed = stored.signed
     return Examination(
@@ -42,8 +42,8 @@ def examination(stored: StoredExamination, lead: Lead | None) -> Examination:
         read_count=stored.read_count,
         reviewed_count=stored.reviewed_count,
         status=stored.state,
-        findings=list(stored.findings),
-        lead=None if lead is None else _lead(lead),
+        findings=site.sex.facts(list(stored.findings)),
+        lead=None if lead is None else _lead(lead, site),
         signed=None
         if signed is None
         else SignedFacts(time=signed.time, by=signed.by, changed_after=signed.changed_after),
@@ -52,12 +52,12 @@ def examination(stored: StoredExamination, lead: Lead | None) -> Examination:
     )
 
 
-def protocol_state(protocol: Protocol, coverage: Sequence[Coverage]) -> ProtocolState:
+def protocol_state(protocol: Protocol, coverage: Sequence[Coverage], site: Site) -> ProtocolState:
     """What of the protocol was seen in one examination."""
     return ProtocolState(
         name=_words(protocol.name),
-        version=protocol.version,
-        source=protocol.source,
+        version=site.sex.text(protocol.version),
+        source=site.sex.text(protocol.source),
         items=[
             ProtocolItem(
                 key=one.item.key,
@@ -96,11 +96,11 @@ def _age(age: GivenAge) -> ExaminationAge:
     return ExaminationAge(days=age.days, text=age_text(age.days), time=age.time, source=age.source, by=age.by)
 
 
-def _lead(lead: Lead) -> LeadFacts:
+def _lead(lead: Lead, site: Site) -> LeadFacts:
     return LeadFacts(
         capture_id=lead.capture_id,
         image_id=lead.image_id,
-        finding=lead.finding,
+        finding=None if lead.finding is None else site.sex.label(lead.finding),
         not_normal=lead.not_normal,
         reason=lead.reason,
     )
