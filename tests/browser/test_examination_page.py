@@ -31,8 +31,8 @@ def film(page: Page) -> Locator:
 
 
 def whole(page: Page) -> Locator:
-    """The panel of the whole examination, which X opens."""
-    page.keyboard.press("x")
+    """The panel of the whole examination."""
+    page.get_by_role("tab", name="Examination").click()
     return page.get_by_role("tabpanel", name="Examination")
 
 
@@ -198,7 +198,7 @@ def test_a_print_is_moved_and_split_off(page: Page, console: RunningConsole) -> 
     opened(page, console, first)
     expect(panel.get_by_role("button", name="Move print")).to_have_count(1)
     row(page, console, second).click()
-    panel = whole(page)
+    opened(page, console, second)
     expect(panel).to_contain_text("put here by a person")
     panel.get_by_role("button", name="Move print #3").click()
     dialog.get_by_label("To").select_option(label=re.compile("room-b"))  # type: ignore[arg-type]
@@ -219,6 +219,10 @@ def test_earlier_examinations_of_the_patient_lead_there(page: Page, console: Run
     expect(line).to_contain_text("Suspected")
     line.get_by_role("link", name="#1").click()
     opened(page, console, earlier)
+    # The panel that a person has chosen stays; X turns to the image.
+    expect(panel).to_contain_text("There is no earlier one")
+    page.keyboard.press("x")
+    expect(page.get_by_role("tabpanel", name="Image")).to_be_visible()
 
 
 def test_the_help_names_the_keys(page: Page, console: RunningConsole) -> None:
