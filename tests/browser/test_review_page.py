@@ -86,7 +86,7 @@ def test_a_disagreement_by_keyboard_alone(page: Page, console: RunningConsole) -
     expect(page.get_by_label("Right plane")).to_have_value("trans-thalamic")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator(".correcting .handle").first).to_be_focused()
+    expect(page.locator("g.grip-centre")).to_be_focused()
     page.keyboard.press("Tab")
     for _ in range(3):
         page.keyboard.press("Shift+ArrowRight")
