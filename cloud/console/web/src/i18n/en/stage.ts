@@ -12,6 +12,7 @@ const stage = {
     pin: 'Pin this still, compare',
     unpin: 'Leave the comparison',
     pinned: 'pinned',
+    linked: 'Zoom both',
     chooseOther: 'Pinned. Choose another still to see it here.',
     full: 'Full screen',
     leaveFull: 'Leave full screen',

@@ -15,6 +15,7 @@ const stage: typeof en = {
     pin: '固定此图像，进行对比',
     unpin: '退出对比',
     pinned: '已固定',
+    linked: '同步缩放',
     chooseOther: '已固定。请选择另一幅图像，将显示在此处。',
     full: '全屏',
     leaveFull: '退出全屏',
