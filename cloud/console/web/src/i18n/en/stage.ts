@@ -11,6 +11,7 @@ const stage = {
     reset: 'Reset view and grey levels',
     pin: 'Pin this still, compare',
     unpin: 'Leave the comparison',
+    leave: 'Leave',
     pinned: 'pinned',
     linked: 'Zoom both',
     chooseOther: 'Pinned. Choose another still to see it here.',

@@ -14,6 +14,7 @@ const stage: typeof en = {
     reset: '复位视图和灰度',
     pin: '固定此图像，进行对比',
     unpin: '退出对比',
+    leave: '退出',
     pinned: '已固定',
     linked: '同步缩放',
     chooseOther: '已固定。请选择另一幅图像，将显示在此处。',
