@@ -23,6 +23,13 @@ export type UserFacts = Schemas['UserFacts'];
 export type TokenFacts = Schemas['TokenFacts'];
 export type AuditRow = Schemas['AuditRow'];
 
+export type Said = Schemas['Said'];
+export type SeriesItem = Schemas['SeriesItem'];
+export type SeriesFacts = Schemas['SeriesFacts'];
+export type SlabMode = Schemas['SlabMode'];
+export type TagRow = Schemas['TagRow'];
+export type UploadAccount = Schemas['UploadAccount'];
+
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 
 /** Once a loop is read its pictures show another frame: its place in the address makes the browser ask anew. */
