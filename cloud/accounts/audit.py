@@ -57,6 +57,12 @@ class Act(StrEnum):
     IMAGE_LOOK = "image_look"
     RECEIPT_LOOK = "receipt_look"
     AUDIT_LOOK = "audit_look"
+    SERIES_LIST_LOOK = "series_list_look"
+    SERIES_LOOK = "series_look"
+    SERIES_FETCH = "series_fetch"
+    """The series' DICOM files left the server."""
+    UPLOAD = "upload"
+    RECONSTRUCT = "reconstruct"
     REQUEST = "request"
     """Only with the outcome NOT_PERMITTED: someone asked for what the role does not allow."""
 

@@ -26,6 +26,8 @@ class Action(StrEnum):
     """Version, counts, models and key of the ledger."""
     READ_AUDIT = "read_audit"
     """Search who did what."""
+    UPLOAD = "upload"
+    """Upload series, and store reconstructions."""
     MANAGE_USERS = "manage_users"
     """List, invite, disable, change the role, reset."""
     MANAGE_TOKENS = "manage_tokens"
@@ -37,6 +39,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
         Action.READ_AUDIT: False,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -44,6 +47,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
         Action.READ_AUDIT: False,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -51,6 +55,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
         Action.READ_AUDIT: False,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -59,6 +64,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SEE_IMAGES: False,
         Action.SEE_SYSTEM: True,
         Action.READ_AUDIT: True,
+        Action.UPLOAD: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -66,6 +72,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
         Action.READ_AUDIT: True,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: True,
         Action.MANAGE_TOKENS: True,
     },

@@ -63,6 +63,7 @@ _PERSON: Final = Rule(standing=Standing.PERSON)
 _SESSION: Final = Rule(standing=Standing.SESSION)
 _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
+_UPLOAD: Final = Rule(standing=Standing.SIGNED_IN, action=Action.UPLOAD)
 
 
 def _looks(act: Act, at: str | None = None) -> Rule:
@@ -97,6 +98,19 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/captures/{capture_id}/results/{image_id}.txt"): _looks(Act.RECEIPT_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/{picture}.png"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/assessment"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/series"): _looks(Act.SERIES_LIST_LOOK),
+    ("GET", "/api/series/{series_id}"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/slice"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/slice.png"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/images/{index}"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/images/{index}/tags"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/dicom.zip"): _looks(Act.SERIES_FETCH, "series_id"),
+    # Finishing and storing write their own act, in the transaction of what they do.
+    ("POST", "/api/series/{series_id}/reconstructions"): _UPLOAD,
+    ("POST", "/api/uploads"): _UPLOAD,
+    ("PUT", "/api/uploads/{upload_id}/files"): _UPLOAD,
+    ("POST", "/api/uploads/{upload_id}/finish"): _UPLOAD,
+    ("GET", "/api/uploads/{upload_id}"): _UPLOAD,
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,

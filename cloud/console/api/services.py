@@ -16,6 +16,7 @@ from cloud.infer import DescribingEngine
 from cloud.infer.thresholds import ThresholdScheme
 from cloud.ledger import Ledger
 from cloud.publish.hub import Hub
+from cloud.series.service import SeriesService
 from cloud.store import BlobStore
 
 HEARTBEAT_S: Final = 5.0
@@ -33,6 +34,8 @@ class ConsoleServices:
     """Tells what changed."""
     store: BlobStore
     """Holds the stills and the pictures of results."""
+    series: SeriesService
+    """Uploads, series, planes cut through them."""
     ledger: Ledger
     """Gives receipts."""
     ledger_dir: Path

@@ -26,12 +26,21 @@ class RunningConsole:
     `token` is a machine's that may see images.
     """
 
-    def __init__(self, folder: Path, *, static_dir: Path = STATIC_DIR, heartbeat_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        static_dir: Path = STATIC_DIR,
+        heartbeat_s: float = 0.5,
+        trusts_pictures: bool = False,
+    ) -> None:
         self._static_dir = static_dir
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s))
+        self.world: World = self.do(
+            open_world(folder, heartbeat_s=heartbeat_s, trusts_pictures=trusts_pictures)
+        )
         self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None
         self._serving: Future[None] | None = None
@@ -74,7 +83,7 @@ class RunningConsole:
         self._loop.close()
 
     async def _close_world(self) -> None:
-        close_world(self.world)
+        await close_world(self.world)
 
     @staticmethod
     async def _started(server: uvicorn.Server) -> None:

@@ -40,11 +40,14 @@ from cloud.infer.reasons import AbstainReason
 from cloud.infer.ventricle import NoWidth, VentricleReading
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
+from cloud.ledger.keys import load_key
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
+from cloud.series.service import SeriesSettings, open_series
 from cloud.store.disk import DiskBlobStore
 from edge_agent.simulator.exam import Shot, draw_examination
+from sonorelay.contract.notes import Signer
 from sonorelay.contract.reasons import EdgeReason
 from tests.cloud.console.made import made_ventricles
 
@@ -370,7 +373,11 @@ def _digest(data: bytes) -> bytes:
 
 
 async def open_world(
-    folder: Path, *, engine: DescribingEngine | None = None, heartbeat_s: float = 5.0
+    folder: Path,
+    *,
+    engine: DescribingEngine | None = None,
+    heartbeat_s: float = 5.0,
+    trusts_pictures: bool = False,
 ) -> World:
     """An empty world in `folder`."""
     upgrade(folder / "state.sqlite")
@@ -384,11 +391,28 @@ async def open_world(
     accounts = AccountServices(
         database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
     )
+    series = open_series(
+        SeriesSettings(
+            worker_count=2,
+            memory_bytes=1024**3,
+            threshold=10,
+            trusts_pictures=trusts_pictures,
+            free_min_bytes=0,
+        ),
+        folder,
+        database=database,
+        store=store,
+        ledger=ledger,
+        signer=Signer("test.example/log", load_key(folder / "log.key")),
+        clock=clock,
+        new_id=lambda: str(uuid.uuid4()),
+    )
     services = ConsoleServices(
         database=database,
         accounts=make_accounts(accounts),
         hub=Hub(database, bus),
         store=store,
+        series=series,
         ledger=ledger,
         ledger_dir=ledger_dir,
         engine=engine,
@@ -399,9 +423,10 @@ async def open_world(
     return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 
 
-def close_world(world: World) -> None:
-    """Ends readers and closes the files."""
+async def close_world(world: World) -> None:
+    """Ends readers and worker processes and closes the files."""
     world.services.hub.close()
+    await world.services.series.close()
     world.passwords.close()
     world.store.close()
     world.database.close()

@@ -81,6 +81,11 @@ const admin = {
     image_look: 'looked at an image',
     receipt_look: 'took a receipt',
     audit_look: 'searched the audit',
+    series_list_look: 'looked at the list of series',
+    series_look: 'looked at a series',
+    series_fetch: 'fetched the DICOM files of a series',
+    upload: 'uploaded files',
+    reconstruct: 'stored a reconstruction',
     request: 'asked for what the role does not allow',
   } satisfies Record<Act, string>,
 };
