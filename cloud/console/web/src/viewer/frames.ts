@@ -1,53 +1,49 @@
-// Frames of a stack: asked for ahead of the one that is shown, kept up to a number of bytes, oldest look first out.
+// Frames of a series: some are asked for ahead; kept up to a number of bytes, oldest look first out.
 import type { Given } from './newest';
-import type { Frame } from './series';
+import type { Frame, Spot } from './series';
 
 const KEPT_BYTES = 192 * 1024 ** 2;
 
-export type Frames = {
-  get: (index: number, signal: AbortSignal) => Promise<Given<Frame>>;
-  has: (index: number) => boolean;
-  ahead: (index: number) => void;
-  clear: () => void;
-};
-
+const nameOf = ({ image, frame }: Spot): string => `${image} ${frame}`;
 const bytesOf = ({ pixels }: Frame): number => (pixels.values ?? pixels.rgb).byteLength;
 
-export function makeFrames(call: (index: number, signal?: AbortSignal) => Promise<Given<Frame>>): Frames {
-  const kept = new Map<number, Frame>();
-  const coming = new Map<number, Promise<Given<Frame>>>();
+export function makeFrames(call: (spot: Spot, signal?: AbortSignal) => Promise<Given<Frame>>) {
+  const kept = new Map<string, Frame>();
+  const coming = new Map<string, Promise<Given<Frame>>>();
   let total = 0;
 
-  function keep(index: number, frame: Frame): void {
-    kept.set(index, frame);
+  function keep(name: string, frame: Frame): void {
+    kept.set(name, frame);
     total += bytesOf(frame);
     for (const [oldest, old] of kept) {
-      if (total <= KEPT_BYTES || oldest === index) break;
+      if (total <= KEPT_BYTES || oldest === name) break;
       kept.delete(oldest);
       total -= bytesOf(old);
     }
   }
 
-  async function fetched(index: number, signal?: AbortSignal): Promise<Given<Frame>> {
-    const given = await call(index, signal);
-    if (given.ok && !kept.has(index)) keep(index, given.data);
+  async function fetched(spot: Spot, signal?: AbortSignal): Promise<Given<Frame>> {
+    const given = await call(spot, signal);
+    if (given.ok && !kept.has(nameOf(spot))) keep(nameOf(spot), given.data);
     return given;
   }
 
-  async function get(index: number, signal: AbortSignal): Promise<Given<Frame>> {
-    const known = kept.get(index);
-    if (!known) return (await coming.get(index)) ?? fetched(index, signal);
-    kept.delete(index);
-    kept.set(index, known);
+  async function get(spot: Spot, signal: AbortSignal): Promise<Given<Frame>> {
+    const name = nameOf(spot);
+    const known = kept.get(name);
+    if (!known) return (await coming.get(name)) ?? fetched(spot, signal);
+    kept.delete(name);
+    kept.set(name, known);
     return { ok: true, data: known };
   }
 
   /** Fetches a frame that will be wanted, one call for each. */
-  function ahead(index: number): void {
-    if (kept.has(index) || coming.has(index)) return;
-    const under = fetched(index);
-    coming.set(index, under);
-    void under.finally(() => coming.delete(index));
+  function ahead(spot: Spot): void {
+    const name = nameOf(spot);
+    if (kept.has(name) || coming.has(name)) return;
+    const under = fetched(spot);
+    coming.set(name, under);
+    void under.finally(() => coming.delete(name));
   }
 
   function clear(): void {
@@ -55,5 +51,5 @@ export function makeFrames(call: (index: number, signal?: AbortSignal) => Promis
     total = 0;
   }
 
-  return { get, has: (index) => kept.has(index), ahead, clear };
+  return { get, has: (spot: Spot) => kept.has(nameOf(spot)), ahead, clear };
 }

@@ -3,13 +3,14 @@ import { ref, shallowRef } from 'vue';
 
 import type { Kind, Mark } from './measures';
 import type { Planes } from './planes';
+import type { Spot } from './series';
 import type { Point } from './sheet';
 import { dot, minus, normalOf, plus, times, type Directions, type PaneName, type Vector } from './vectors';
 
 /** In a plane of the volume. */
 export type PlaneMark = { id: number; kind: Kind; places: Vector[]; plane: Directions; pane: PaneName };
-/** On one image of a stack: its number and frame. */
-export type ImageMark = { id: number; kind: Kind; points: Point[]; image: number };
+/** On one frame of one image. */
+export type ImageMark = { id: number; kind: Kind; points: Point[]; spot: Spot };
 
 const SAME_DIRECTION = 0.99999;
 const SAME_PLANE_MM = 0.5;
@@ -44,7 +45,8 @@ export function useMarks() {
       .map(({ id, kind, places }) => ({ id, kind, points: places.map((each) => toSheet(name, each)) }));
   }
 
-  const onImage = (image: number): Mark[] => images.value.filter((mark) => mark.image === image);
+  const onImage = ({ image, frame }: Spot): Mark[] =>
+    images.value.filter(({ spot }) => spot.image === image && spot.frame === frame);
 
   /** Brings the plane of a mark back into the pane it was made in. */
   function show({ planes, direct, moveTo }: Planes, mark: PlaneMark): void {

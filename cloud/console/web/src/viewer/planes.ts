@@ -32,6 +32,8 @@ export type Plane = Directions & {
   /** The patient's place that is the sheet's zero. */
   look: Vector;
   view: View;
+  /** Scale at which all of the volume just fits. */
+  whole: number;
   /** Whether the view still is as `reset` made it. */
   fitted: boolean;
 };
@@ -76,6 +78,7 @@ export function usePlanes(body: () => Body) {
     ...DIRECTIONS[name],
     look: centreOf(body()),
     view: { x: 0, y: 0, scale: 1 },
+    whole: 1,
     fitted: true,
   });
   const planes = reactive(Object.fromEntries(PANES.map((name) => [name, start(name)]))) as Record<PaneName, Plane>;
@@ -134,7 +137,7 @@ export function usePlanes(body: () => Body) {
     const { u, v } = planes[name];
     const size = sizes[name] ?? { width: 0, height: 0 };
     const scale = fitting({ width: extent(body(), u), height: extent(body(), v) }, size);
-    planes[name] = { ...planes[name], view: { x: 0, y: 0, scale }, fitted: true };
+    planes[name] = { ...planes[name], view: { x: 0, y: 0, scale }, whole: scale, fitted: true };
   }
 
   /** A pane has another size; its view follows as long as nobody changed it. */

@@ -1,6 +1,6 @@
 // Series as the server tells them, and what its raw answers hold.
-import { api, type Said, type SeriesFacts, type SeriesItem, type SlabMode } from '../api/client';
-import { attempt } from '../session';
+import { api, type Said, type SeriesFacts, type SeriesItem, type SlabMode, type TagRow } from '../api/client';
+import { attempt, type Outcome } from '../session';
 import type { Given } from './newest';
 import type { Body } from './planes';
 import type { Pixels, Window } from './shade';
@@ -10,6 +10,8 @@ import { vector, type Directions, type Vector } from './vectors';
 export const SLAB_MODES: SlabMode[] = ['mean', 'mip', 'minip'];
 export type Frame = {
   pixels: Pixels;
+  /** Frames of its image. */
+  count: number;
   /** From a pixel to the next, mm; undefined where the image does not say. */
   spacing: Point | undefined;
   directions: Directions | undefined;
@@ -63,12 +65,11 @@ export function bodyOf({ geometry }: SeriesFacts): Body {
   };
 }
 
-/** Images, or frames of the one image of a loop. */
-export const stackLength = ({ image_count, frames }: SeriesFacts): number =>
-  image_count === 1 ? frames.count : image_count;
+/** Where one picture of a series is: its image and the frame of this, both from 0. */
+export type Spot = { image: number; frame: number };
 
-export const frameOf = ({ image_count }: SeriesFacts, at: number): { image: number; frame: number } =>
-  image_count === 1 ? { image: 0, frame: at } : { image: at, frame: 0 };
+/** A loop is gone through frame by frame, everything else image by image. */
+export const byFrames = ({ frames }: SeriesFacts): boolean => frames.count > 1;
 
 // -- raw answers -----------------------------------------------------------------------------------------------------
 
@@ -137,14 +138,14 @@ function frameFrom(bytes: ArrayBuffer, headers: Headers): Frame {
   const position = numbers(headers, 'X-Position');
   return {
     pixels: pixelsOf(bytes, headers),
+    count: number(headers, 'X-Frames', 1),
     spacing: spacing && { x: spacing[0] ?? 1, y: spacing[1] ?? 1 },
     directions: directions && { u: vector(directions), v: vector(directions.slice(3)) },
     position: position && vector(position),
   };
 }
 
-export function fetchFrame(facts: SeriesFacts, at: number, signal?: AbortSignal): Promise<Given<Frame>> {
-  const { image, frame } = frameOf(facts, at);
+export function fetchFrame(facts: SeriesFacts, { image, frame }: Spot, signal?: AbortSignal): Promise<Given<Frame>> {
   const params = {
     path: { series_id: facts.series_id, index: image },
     query: { frame, version: facts.version },
@@ -155,4 +156,25 @@ export function fetchFrame(facts: SeriesFacts, at: number, signal?: AbortSignal)
     ...(signal ? { signal } : {}),
   });
   return raw(call, frameFrom);
+}
+
+export const fetchTags = ({ series_id, version }: SeriesFacts, index: number): Promise<Outcome<TagRow[]>> =>
+  attempt(
+    api.GET('/api/series/{series_id}/images/{index}/tags', {
+      params: { path: { series_id, index }, query: { version } },
+    }),
+  );
+
+const REGION = '(0018,6011)';
+const CENTIMETRES = '3';
+const MM_IN_CM = 10;
+
+/** The scale of an ultrasound image that has a single region in centimetres (PS3.3 C.8.5.5), mm; several differ. */
+export function regionSpacing(tags: readonly TagRow[]): Point | undefined {
+  if (tags.some(({ tag }) => tag.startsWith(`${REGION}[1]`))) return undefined;
+  const of = (keyword: string): string | undefined =>
+    tags.find((each) => each.tag.startsWith(`${REGION}[0]`) && each.keyword === keyword)?.value;
+  const isLength = of('PhysicalUnitsXDirection') === CENTIMETRES && of('PhysicalUnitsYDirection') === CENTIMETRES;
+  const [x, y] = [Number(of('PhysicalDeltaX')), Number(of('PhysicalDeltaY'))];
+  return isLength && x > 0 && y > 0 ? { x: x * MM_IN_CM, y: y * MM_IN_CM } : undefined;
 }
