@@ -8,7 +8,17 @@ type Pressed = Record<string, (event: KeyboardEvent) => void>;
 // Enter and Space work what has the focus.
 const WORKED = 'button, a, summary';
 const WORKING = new Set(['Enter', ' ']);
-const OWN_KEYS = 'input, textarea, select, [contenteditable], [role="slider"], [role="dialog"]';
+// A slider that has the focus keeps the keys that move it, and no letter.
+const SLIDER = 'input[type="range"]';
+const MOVING = /^(Arrow|Page|Home|End)/;
+const OWN_KEYS =
+  'input:not([type="range"]), textarea, select, [contenteditable], [role="slider"], [role="dialog"]';
+
+const keeps = (target: Element, key: string): boolean =>
+  Boolean(
+    target.closest(OWN_KEYS) ??
+      (WORKING.has(key) ? target.closest(WORKED) : MOVING.test(key) && target.closest(SLIDER)),
+  );
 
 export function useKeys(pressed: Pressed, released: Record<string, () => void> = {}): void {
   const run = (table: Pressed) => (event: KeyboardEvent) => {
@@ -17,10 +27,8 @@ export function useKeys(pressed: Pressed, released: Record<string, () => void> =
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = table[key];
     if (!action) return;
-    const target = event.target instanceof Element ? event.target : undefined;
-    const own = target?.closest(OWN_KEYS) ?? (WORKING.has(key) && target?.closest(WORKED));
     // A release always counts: what was held must not stay held.
-    if (own && event.type === 'keydown') return;
+    if (event.type === 'keydown' && event.target instanceof Element && keeps(event.target, key)) return;
     event.preventDefault();
     action(event);
   };

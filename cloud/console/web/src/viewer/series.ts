@@ -34,9 +34,9 @@ export const zipUrl = ({ series_id }: SeriesFacts): string => `/api/series/${ser
 export const titleOf = ({ modality, body_part, number }: SeriesItem): string =>
   [modality, body_part, number === null ? '' : `#${number}`].filter(Boolean).join(' · ') || '–';
 
-/** The window to begin with; where the server knows none, the greys of a byte. */
-export const windowOf = ({ default_window: { center, width } }: SeriesFacts): Window =>
-  width > 0 ? { center, width } : { center: 127.5, width: 256 };
+/** The window to begin with; undefined where neither the images nor a volume give one. */
+export const windowOf = ({ default_window: { center, width } }: SeriesFacts): Window | undefined =>
+  width > 0 ? { center, width } : undefined;
 
 /** Number of the preset that is shown, -1 where it is none of them. */
 export const presetOf = ({ presets }: SeriesFacts, shown: Window): number =>

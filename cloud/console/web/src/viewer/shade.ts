@@ -12,6 +12,17 @@ export type Pixels = { width: number; height: number } & (
   | { rgb: Uint8Array; values?: undefined }
 );
 
+const SAMPLES = 20_000;
+
+/** From the 1st to the 99th percentile of the values. */
+export function usualWindow({ values, scale, offset }: Values): Window {
+  const apart = Math.max(1, Math.floor(values.length / SAMPLES));
+  const sample = values.filter((_, index) => index % apart === 0).toSorted();
+  const at = (share: number): number => (sample[Math.floor(share * (sample.length - 1))] ?? 0) * scale + offset;
+  const [low, high] = [at(0.01), at(0.99)];
+  return { center: (low + high) / 2, width: Math.max(1, high - low) };
+}
+
 /** One colour for each stored int16, as a little-endian RGBA word; index 0 stands for -32768. */
 export function shades({ scale, offset }: Values, { center, width }: Window, inverted: boolean): Uint32Array {
   const table = new Uint32Array(VALUES);
