@@ -346,10 +346,11 @@ series_file = Table(
     Column("series_id", String(36), nullable=True, comment="set once the upload finished"),
     Column("sha256", LargeBinary(32), nullable=True, comment="of the stored bytes"),
     Column("size_bytes", BigInteger, nullable=False, comment="of the stored bytes, or as it came"),
-    Column("sop_instance_uid", String(64), nullable=True, comment="as it stands in the stored file"),
+    Column("instance_sha256", LargeBinary(32), nullable=True, comment="keyed, over group and instance UID"),
     Column("facts", JSON, nullable=True, comment="what its series is told by"),
     Column("received_time", UtcTime, nullable=False),
     UniqueConstraint("upload_id", "path_sha256"),
     Index("ix_series_file_series_id", "series_id"),
     Index("ix_series_file_source_sha256", "source_sha256"),
+    Index("ix_series_file_instance_sha256", "instance_sha256"),
 )

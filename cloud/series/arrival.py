@@ -38,8 +38,8 @@ class ImageFacts:
     """Hexadecimal keyed hash over name, study and series: the cascade of `cloud.series.group`."""
     series_uid: str
     """SeriesInstanceUID of the stored file."""
-    sop_instance_uid: str
-    """SOPInstanceUID of the stored file."""
+    instance: str
+    """Hexadecimal keyed hash over group and instance UID; empty for what was made here."""
     study_id: str
     """UUID of the examination."""
     patient: str
@@ -133,7 +133,7 @@ class Arrivals:
         return ImageFacts(
             group=group.hex(),
             series_uid=key.uid(header.series_uid),
-            sop_instance_uid=key.uid(header.sop_instance_uid),
+            instance=key.digest("instance", group.hex(), header.sop_instance_uid).hex(),
             study_id=key.uuid("study", header.patient_name, header.study_uid),
             patient=pseudonym(ds, header, key),
             modality=_plain(header.modality),

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pydicom import dcmwrite
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -83,6 +84,8 @@ _EMPTY: Final = (
 )
 _STANDARD_UID: Final = re.compile(r"1\.2\.840\.10008\.[0-9.]{1,50}")
 _CODE: Final = re.compile(r"[A-Z0-9 _+-]{0,16}")
+_WORDS: Final = re.compile(r"[^\w]+|_")
+_WORD_MIN: Final = 3
 _DEPTH_MAX: Final = 4
 _VALUES_MAX: Final = 20_000
 _TABLE_MAX_BYTES: Final = 128 * 1024
@@ -108,6 +111,7 @@ def rebuilt(ds: Dataset, header: Header, key: SeriesKey) -> Dataset:
     """A new data set without pixels. Errors: HeaderRefused."""
     new = Dataset()
     _keep(ds, new, 0)
+    _drop_names(new, header.patient_name)
     sop_class = header.sop_class_uid
     if not _STANDARD_UID.fullmatch(sop_class):
         raise HeaderRefused(LeftOutReason.UID_INVALID)
@@ -151,6 +155,17 @@ def _keep(ds: Dataset, new: Dataset, depth: int) -> None:
         kept = _CHECKED[representation](ds[tag].value)
         if kept is not None:
             new.add_new(tag, _WRITTEN_AS.get(representation, representation), kept)
+
+
+def _drop_names(new: Dataset, patient_name: str) -> None:
+    """Removes codes that hold a word of the patient's name: what is meant for codes is at times used for notes."""
+    words = {word for word in _WORDS.split(patient_name) if len(word) >= _WORD_MIN}
+
+    def drop(ds: Dataset, element: DataElement) -> None:
+        if element.VR in ("CS", "LO") and words & set(_WORDS.split(str(element.value).casefold())):
+            del ds[element.tag]
+
+    new.walk(drop)
 
 
 def _keep_items(ds: Dataset, new: Dataset, keyword: str, depth: int) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import SimpleITK as sitk
 
+from cloud.series.errors import SliceInvalid, SliceUnreadable
 from cloud.series.gaps import INTERVALS_S
 from cloud.series.geometry import Plan
 from cloud.series.messages import (
@@ -23,8 +24,9 @@ from cloud.series.messages import (
 )
 from cloud.series.opened import OpenSeries
 from cloud.series.reasons import LEFT_OUT, NOTES, Refusal
+from cloud.series.shown import shown_frame
 from cloud.series.volume import Volume
-from cloud.series.window import proposed
+from cloud.series.window import proposed, proposed_for_frame
 
 MISSING_SHOWN: Final = 500
 
@@ -53,8 +55,8 @@ def facts_of(series: OpenSeries) -> OpenedFacts:
     """All of it. Where the plan allows a volume it must have been built, or refused, before."""
     volume, plan = series.volume, series.plan
     current = series.series.current
-    low, high = _range(volume) if volume else (0.0, 0.0)
-    window = proposed(current, volume) if volume else (current.window or (0.0, 0.0))
+    window = proposed(current, volume) if volume else _window(series)
+    low, high = _range(volume) if volume else (window[0] - window[1] / 2, window[0] + window[1] / 2)
     return OpenedFacts(
         kind=series.kind,
         image_count=len(series.members),
@@ -73,6 +75,15 @@ def facts_of(series: OpenSeries) -> OpenedFacts:
         ],
         missing=list(itertools.islice(_gaps(series), MISSING_SHOWN)),
     )
+
+
+def _window(series: OpenSeries) -> tuple[float, float]:
+    """Of the image in the middle; a byte's range where that cannot be read."""
+    header, open_bytes = series.image(len(series.members) // 2)
+    try:
+        return proposed_for_frame(header, shown_frame(header, open_bytes, 0))
+    except (SliceInvalid, SliceUnreadable):
+        return 128.0, 256.0
 
 
 def _frame_time_ms(series: OpenSeries) -> float | None:

@@ -113,7 +113,7 @@ class Filing:
         facts = ImageFacts(
             group=sha256(series_id.encode()).hex(),
             series_uid=series_id,
-            sop_instance_uid="",
+            instance="",
             study_id=of.study_id,
             patient=of.patient or "",
             modality=of.modality,
@@ -149,7 +149,7 @@ class Filing:
                 names = ("upload_id", "path_sha256", "folder", "source_sha256", "reason", "series_id")
                 more = ("sha256", "size_bytes", "received_time")
                 values = {name: getattr(each, name) for name in (*names, *more)}
-                rows.add_file(tx, {**values, "facts": facts.to_json(), "sop_instance_uid": None})
+                rows.add_file(tx, {**values, "facts": facts.to_json(), "instance_sha256": None})
             self._write(tx, upload, [draft], 0, by, Act.RECONSTRUCT)
 
         await services.database.write(work)
@@ -195,15 +195,14 @@ class Filing:
         services, row = self._services, draft.row
         there = await services.database.read(lambda tx: rows.files_of_series(tx, row.series_id))
         stored = services.places.stored(tuple(map(services.places.bytes_of, [*there, *draft.added])))
-        version = row.version + 1
 
         try:
-            opened = await services.workers.opened((row.series_id, version), stored)
+            opened = await services.workers.look(row.series_id, stored)
         except (HeaderRefused, WorkerDied):
             opened = replace(_UNREADABLE, image_count=len(stored.images))
         return replace(
             row,
-            version=version,
+            version=row.version + 1,
             received_time=services.clock(),
             kind=opened.kind,
             image_count=opened.image_count,

@@ -212,16 +212,16 @@ class SeriesUploads:
         return await self._refused(values, path, received, outcome)
 
     async def _kept(self, values: dict[str, Any], path: str, received: Received, taken: Taken) -> FileRow:
-        uid = taken.facts.sop_instance_uid
+        instance = bytes.fromhex(taken.facts.instance)
         upload_id = values["upload_id"]
         await self._files.store.put_file(taken.sha256, taken.path)
 
         def add(tx: Tx) -> bool:
             # In the row's own transaction: of two copies that come at the same time one is used.
-            if rows.is_known(tx, upload_id, "sop_instance_uid", uid):
+            if rows.is_known(tx, upload_id, "instance_sha256", instance):
                 return False
             kept = {"sha256": taken.sha256, "size_bytes": taken.size_bytes, "facts": taken.facts.to_json()}
-            rows.add_file(tx, {**values, **kept, "reason": None, "sop_instance_uid": uid})
+            rows.add_file(tx, {**values, **kept, "reason": None, "instance_sha256": instance})
             return True
 
         if not await self._files.database.write(add):
@@ -240,7 +240,7 @@ class SeriesUploads:
             reason.value,
             received.path if is_whole else None,
         )
-        none = dict.fromkeys(("sha256", "facts", "sop_instance_uid"))
+        none = dict.fromkeys(("sha256", "facts", "instance_sha256"))
         row = {**values, **none, "reason": reason.value, "size_bytes": received.size_bytes}
         await self._files.database.write(lambda tx: rows.add_file(tx, row))
         return await self._row(values)

@@ -6,6 +6,7 @@ the pool made (`workers.py`). It ends when the connection does. Nothing is writt
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections.abc import Callable
@@ -34,13 +35,14 @@ from cloud.series.messages import (
     Tag,
 )
 from cloud.series.opened import OpenSeries
-from cloud.series.planes import plane
+from cloud.series.planes import Plane, plane
 from cloud.series.png import png
 from cloud.series.reasons import Refusal
 from cloud.series.reslice import Slice, cut
 from cloud.series.shown import shown_frame
-from cloud.series.sweep import sweep
+from cloud.series.sweep import PLANES_MAX, sweep
 from cloud.series.tags import tags
+from cloud.series.volume import Volume
 from cloud.series.window import proposed
 
 EXPORT_MAX_BYTES: Final = 512 * 1024**2
@@ -53,18 +55,15 @@ class Worker:
     def __init__(self) -> None:
         self._open: dict[Key, OpenSeries] = {}
 
+    def look(self, stored: StoredSeries) -> Opened:
+        """What opening it would come to; nothing is kept. Errors: HeaderRefused."""
+        return _opened(OpenSeries(stored))
+
     def open(self, key: Key, stored: StoredSeries) -> Opened:
         """Reads headers, plans. Errors: HeaderRefused."""
         if key not in self._open:
             self._open[key] = OpenSeries(stored)
-        series = self._open[key]
-        return Opened(
-            kind=series.kind,
-            image_count=len(series.members),
-            frame_count=series.frame_count,
-            refusal=series.plan if isinstance(series.plan, Refusal) else None,
-            need_bytes=0 if series.volume else series.need_bytes,
-        )
+        return _opened(self._open[key])
 
     def build(self, key: Key) -> int:
         """Builds the volume; the memory it then takes, bytes. Errors: NotOpen, SeriesRefused."""
@@ -113,13 +112,7 @@ class Worker:
         volume = series.build()
         plan, current = series.plan, series.series.current
         assert isinstance(plan, Plan)
-        planes = sweep(volume, asked.u, asked.v, step_mm=asked.step_mm)
-        normal = np.cross(asked.u, asked.v)
-        low = -np.inf if asked.first_mm is None else asked.first_mm
-        high = np.inf if asked.last_mm is None else asked.last_mm
-        planes = [each for each in planes if low <= float(np.array(each.centre_mm) @ normal) <= high]
-        if not planes:
-            raise SliceInvalid("between first and last no plane lies in the volume")
+        planes = _planes(volume, asked)
         size_bytes = 2 * len(planes) * planes[0].size_px[0] * planes[0].size_px[1]
         if size_bytes > EXPORT_MAX_BYTES:
             raise SliceInvalid(f"that makes {size_bytes} bytes; up to {EXPORT_MAX_BYTES} are stored at once")
@@ -147,6 +140,32 @@ class Worker:
         volume = self._series(key).build()
         at = plane(asked.centre_mm, asked.u, asked.v, (asked.size_px, asked.size_px), asked.pixel_mm)
         return cut(volume, at, slab_mm=asked.slab_mm, mode=asked.mode)
+
+
+def _planes(volume: Volume, asked: Sweep) -> list[Plane]:
+    """The planes that are asked for. Errors: SliceInvalid."""
+    if asked.first_mm is None or asked.last_mm is None:
+        return sweep(volume, asked.u, asked.v, step_mm=asked.step_mm)
+    count = math.floor((asked.last_mm - asked.first_mm) / asked.step_mm + 1e-6) + 1
+    if not 1 <= count <= PLANES_MAX:
+        raise SliceInvalid(f"from first to last lie {count} planes; 1 to {PLANES_MAX} are cut at once")
+    normal = np.cross(asked.u, asked.v)
+    places = [(asked.first_mm + asked.step_mm * number) * normal for number in range(count)]
+    return [
+        plane
+        for at in places
+        for plane in sweep(volume, asked.u, asked.v, step_mm=asked.step_mm, centre_mm=at.tolist())
+    ]
+
+
+def _opened(series: OpenSeries) -> Opened:
+    return Opened(
+        kind=series.kind,
+        image_count=len(series.members),
+        frame_count=series.frame_count,
+        refusal=series.plan if isinstance(series.plan, Refusal) else None,
+        need_bytes=0 if series.volume else series.need_bytes,
+    )
 
 
 def serve(connection: Connection) -> None:

@@ -26,6 +26,8 @@ from cloud.series.messages import Key, NotOpen, Opened, StoredSeries
 
 _AGAIN_AFTER_S: Final = 1.0
 _END_S: Final = 2.0
+ANSWER_S: Final = 300.0
+"""A worker that does not answer for so long is ended: what it was given does not end."""
 _TRIES: Final = 3
 OPEN_MAX: Final = 64
 """Series that are open at the same time."""
@@ -42,7 +44,7 @@ class Superseded(CloudError):
 
 
 class WorkerDied(RetryLater):
-    """The process ended twice while it worked on this request."""
+    """The process ended twice while it worked on this request, or the server ends."""
 
 
 class _Process:
@@ -64,11 +66,13 @@ class _Process:
         return self._process.pid if self._process else None
 
     def ask(self, method: str, *arguments: object) -> Any:
-        """The answer. Raises the error that the worker raised; EOFError, OSError where it died."""
+        """The answer. Raises the error that the worker raised; EOFError, OSError where it died or is stuck."""
         with self._lock:
             connection = self._connection or self._start()
             try:
                 connection.send((method, arguments))
+                if not connection.poll(ANSWER_S):
+                    raise EOFError
                 answer, error = connection.recv()
             except (EOFError, OSError):
                 self.end()
@@ -76,6 +80,11 @@ class _Process:
         if error is not None:
             raise error
         return answer
+
+    def kill(self) -> None:
+        """Ends the process at once; whoever waits for its answer gets EOFError."""
+        if self._process is not None:
+            self._process.kill()
 
     def end(self) -> None:
         """Ends the process, by force where it does not end by itself."""
@@ -116,6 +125,7 @@ class Workers:
         self._kept: OrderedDict[Key, int | None] = OrderedDict()
         self._building = asyncio.Lock()
         self._newest: dict[str, object] = {}
+        self._is_closed = False
         self.computed = 0
         """Requests that reached a worker."""
 
@@ -129,11 +139,12 @@ class Workers:
         """Of the processes that were begun."""
         return [process.pid for process in self._processes if process.pid is not None]
 
-    async def opened(self, key: Key, stored: StoredSeries) -> Opened:
-        """What opening the series comes to; no pixel is read. Errors: HeaderRefused, WorkerDied."""
-        process = self._home(key)
+    async def look(self, series_id: str, stored: StoredSeries) -> Opened:
+        """What opening the series would come to; no pixel is read, nothing kept. Errors: HeaderRefused, WorkerDied."""
+        process = self._home((series_id, 0))
         async with process.turn:
-            return await self._open(process, key, stored)
+            found: Opened = await self._ask(process, "look", stored)
+            return found
 
     async def ask(
         self,
@@ -181,9 +192,13 @@ class Workers:
         raise WorkerDied("the series was let go again and again", _AGAIN_AFTER_S)
 
     async def close(self) -> None:
-        """Ends every process."""
-        await asyncio.gather(*(asyncio.to_thread(process.end) for process in self._processes))
-        self._threads.shutdown()
+        """Ends every process; requests under way fail with WorkerDied. A repeat does nothing."""
+        self._is_closed = True
+        for process in self._processes:
+            process.kill()
+        await asyncio.to_thread(self._threads.shutdown)
+        for process in self._processes:
+            process.end()
 
     def _home(self, key: Key) -> _Process:
         return self._processes[UUID(key[0]).int % len(self._processes)]
@@ -192,17 +207,24 @@ class Workers:
         self, process: _Process, key: Key, load: Load, with_volume: bool, is_wanted: Wanted
     ) -> None:
         """Sees that the series is open and, `with_volume`, its volume built or refused."""
-        if not self._is_ready(key, with_volume):
-            stored = await load()
-            # One at a time: that bounds what building takes beside what is kept.
-            async with self._building:
-                if not self._is_ready(key, with_volume) and await is_wanted():
-                    async with process.turn:
-                        opened = await self._open(process, key, stored)
-                        if with_volume:
-                            await self._build(process, key, opened.need_bytes)
         if key in self._kept:
             self._kept.move_to_end(key)
+        if self._is_ready(key, with_volume):
+            return
+        stored = await load()
+        if not with_volume:
+            async with process.turn:
+                await self._open(process, key, stored)
+                if len(self._kept) <= OPEN_MAX:
+                    return
+        # One at a time: that bounds what building takes beside what is kept.
+        async with self._building:
+            if not with_volume:
+                await self._make_room(None, key, 0)
+            elif not self._is_ready(key, with_volume) and await is_wanted():
+                async with process.turn:
+                    opened = await self._open(process, key, stored)
+                    await self._build(process, key, opened.need_bytes)
 
     def _is_ready(self, key: Key, with_volume: bool) -> bool:
         return key in self._kept and (self._kept[key] is not None or not with_volume)
@@ -220,18 +242,20 @@ class Workers:
             # The worker knows now, and says it to whoever asks for a plane.
             self._kept[key] = 0
 
-    async def _make_room(self, process: _Process, key: Key, need_bytes: int) -> None:
-        """Lets go of what was used least recently until `need_bytes` more fit, and of what is open beyond OPEN_MAX."""
+    async def _make_room(self, held: _Process | None, key: Key, need_bytes: int) -> None:
+        """Lets go of what was used least recently until `need_bytes` more fit, and of what is open beyond OPEN_MAX.
+
+        The caller holds the turn of `held`, and `_building`: only under that are two turns taken.
+        """
         others = [each for each in self._kept if each != key]
         for oldest in others:
             if self.kept_bytes + need_bytes <= self._cap_bytes and len(self._kept) <= OPEN_MAX:
                 return
             self._kept.pop(oldest, None)
             home = self._home(oldest)
-            if home is process:
+            if home is held:
                 await self._ask(home, "forget", oldest)
             else:
-                # Whoever holds that turn waits for no other: only this, under `_building`, takes two.
                 async with home.turn:
                     await self._ask(home, "forget", oldest)
 
@@ -240,11 +264,13 @@ class Workers:
         loop = asyncio.get_running_loop()
         self.computed += 1
         for _ in range(2):
+            if self._is_closed:
+                break
             try:
                 return await loop.run_in_executor(self._threads, process.ask, method, *arguments)
             except (EOFError, OSError):
                 self._forget_all_of(process)
-        raise WorkerDied("a worker process ended twice on this request", _AGAIN_AFTER_S)
+        raise WorkerDied("the worker process ended on this request", _AGAIN_AFTER_S)
 
     def _forget_all_of(self, process: _Process) -> None:
         for key in [key for key in self._kept if self._home(key) is process]:

@@ -146,8 +146,12 @@ class ReconstructionAsked(BaseModel):
         min_length=3, max_length=3, description="Down the pictures, at a right angle to u."
     )
     spacing_mm: float = Field(gt=0, le=1000, description="Distance of neighbouring planes.")
-    first_mm: float | None = Field(default=None, description="First place along u x v; null: whole volume.")
-    last_mm: float | None = Field(default=None, description="Last place along u x v; null: whole volume.")
+    first_mm: float | None = Field(
+        default=None, allow_inf_nan=False, description="First place along u x v; null: whole volume."
+    )
+    last_mm: float | None = Field(
+        default=None, allow_inf_nan=False, description="Last place along u x v; null: whole volume."
+    )
     slab_mm: float = Field(default=0, ge=0, le=200, description="Thickness of each.")
     mode: SlabMode = Field(default=SlabMode.MEAN, description="What of the slab is shown.")
 

@@ -15,7 +15,9 @@ import uvicorn
 from cloud.accounts.roles import Role
 from cloud.console.api.app import create_app
 from cloud.console.api.page import STATIC_DIR
+from cloud.series.service import SeriesSettings
 from tests.cloud.console.world import World, close_world, open_world
+from tests.cloud.series_site import SETTINGS
 
 T = TypeVar("T")
 
@@ -32,15 +34,13 @@ class RunningConsole:
         *,
         static_dir: Path = STATIC_DIR,
         heartbeat_s: float = 0.5,
-        trusts_pictures: bool = False,
+        settings: SeriesSettings = SETTINGS,
     ) -> None:
         self._static_dir = static_dir
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.world: World = self.do(
-            open_world(folder, heartbeat_s=heartbeat_s, trusts_pictures=trusts_pictures)
-        )
+        self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s, settings=settings))
         self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None
         self._serving: Future[None] | None = None

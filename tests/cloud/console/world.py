@@ -40,18 +40,18 @@ from cloud.infer.reasons import AbstainReason
 from cloud.infer.ventricle import NoWidth, VentricleReading
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
-from cloud.ledger.keys import load_key
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
-from cloud.series.service import SeriesSettings, open_series
+from cloud.series.service import SeriesSettings
 from cloud.store.disk import DiskBlobStore
 from edge_agent.simulator.exam import Shot, draw_examination
-from sonorelay.contract.notes import Signer
 from sonorelay.contract.reasons import EdgeReason
 from tests.cloud.console.made import made_ventricles
+from tests.cloud.series_site import SETTINGS, open_test_series
 
 DEVICE = "us-room-3"
+ORIGIN = "test.example/log"
 EDGE_MS = {
     "capture": 6.1,
     "pre-notify": 3.4,
@@ -377,7 +377,7 @@ async def open_world(
     *,
     engine: DescribingEngine | None = None,
     heartbeat_s: float = 5.0,
-    trusts_pictures: bool = False,
+    settings: SeriesSettings = SETTINGS,
 ) -> World:
     """An empty world in `folder`."""
     upgrade(folder / "state.sqlite")
@@ -385,28 +385,13 @@ async def open_world(
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
     ledger_dir = folder / "ledger"
     ledger_dir.mkdir()
-    ledger = await open_or_begin(ledger_dir, database, "test.example/log", folder / "log.key")
+    ledger = await open_or_begin(ledger_dir, database, ORIGIN, folder / "log.key")
     bus = TopicBus()
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
         database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
     )
-    series = open_series(
-        SeriesSettings(
-            worker_count=2,
-            memory_bytes=1024**3,
-            threshold=10,
-            trusts_pictures=trusts_pictures,
-            free_min_bytes=0,
-        ),
-        folder,
-        database=database,
-        store=store,
-        ledger=ledger,
-        signer=Signer("test.example/log", load_key(folder / "log.key")),
-        clock=clock,
-        new_id=lambda: str(uuid.uuid4()),
-    )
+    series = open_test_series(folder, ORIGIN, database, store, ledger, clock, settings)
     services = ConsoleServices(
         database=database,
         accounts=make_accounts(accounts),

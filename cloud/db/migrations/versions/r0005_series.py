@@ -100,10 +100,10 @@ def _create_files() -> None:
             "size_bytes", sa.BigInteger(), nullable=False, comment="of the stored bytes, or as it came"
         ),
         sa.Column(
-            "sop_instance_uid",
-            sa.String(length=64),
+            "instance_sha256",
+            sa.LargeBinary(length=32),
             nullable=True,
-            comment="as it stands in the stored file",
+            comment="keyed, over group and instance UID",
         ),
         sa.Column("facts", sa.JSON(), nullable=True, comment="what its series is told by"),
         sa.Column("received_time", sa.DateTime(timezone=True), nullable=False),
@@ -113,3 +113,4 @@ def _create_files() -> None:
     )
     op.create_index("ix_series_file_series_id", "series_file", ["series_id"], unique=False)
     op.create_index("ix_series_file_source_sha256", "series_file", ["source_sha256"], unique=False)
+    op.create_index("ix_series_file_instance_sha256", "series_file", ["instance_sha256"], unique=False)
