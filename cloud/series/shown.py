@@ -43,7 +43,9 @@ def shown_frame(header: Header, open_bytes: OpenBytes, index: int) -> Frame:
     if pixels.shape[:2] != (header.rows, header.columns):
         raise SliceUnreadable(header.path)
     place = header.places[index if len(header.places) == header.frame_count else 0]
-    shown, scale, offset = (_colours(pixels), 1.0, 0.0) if pixels.ndim == 3 else _values(header, pixels, place)
+    shown, scale, offset = (
+        (_colours(pixels), 1.0, 0.0) if pixels.ndim == 3 else _values(header, pixels, place)
+    )
     height, width = shown.shape[:2]
     return Frame(
         width_px=width,

@@ -196,8 +196,9 @@ def _add_images(routes: APIRouter) -> None:
         "/{series_id}/images/{index}",
         summary="One image, or one of its frames, as numbers",
         description="Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; "
-        "rgb8: red, green, blue), X-Frames (of this image). Where the image says so: X-Spacing (from column to column and from row to row, mm), "
-        "X-Directions (unit vectors along a row and along a column), X-Position (the first pixel); LPS, mm.",
+        "rgb8: red, green, blue), X-Frames (of this image). Where the image says so: X-Spacing (from column to "
+        "column and from row to row), X-Directions (unit vectors along a row and along a column), X-Position (of "
+        "the first pixel); LPS, mm.",
         response_class=Response,
         responses=_BINARY,
     )

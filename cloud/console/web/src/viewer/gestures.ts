@@ -36,8 +36,11 @@ export function useGestures(hooks: Hooks) {
   let turnedPx = 0;
 
   const at = (event: MouseEvent): Point => {
-    const box = hooks.element()?.getBoundingClientRect();
-    return { x: event.clientX - (box?.left ?? 0), y: event.clientY - (box?.top ?? 0) };
+    const element = hooks.element();
+    if (!element) return { x: 0, y: 0 };
+    // The picture begins below the pane's edge.
+    const { left, top } = element.getBoundingClientRect();
+    return { x: event.clientX - left - element.clientLeft, y: event.clientY - top - element.clientTop };
   };
   const onSheet = (point: Point): Point => toSheet(hooks.view.value, hooks.size.value, point);
   const zoom = (anchor: Point, factor: number) =>

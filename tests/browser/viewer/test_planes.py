@@ -1,0 +1,365 @@
+"""The viewer's four planes in a real browser, over a real server, on a body with balls at known places."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from cloud.series.planes import letters as letters_of
+from tests.browser.viewer.bodies import BALLS, RADIUS_MM, uploaded, volume_files
+from tests.browser.viewer.panes import (
+    PANES,
+    Spot,
+    bright,
+    click,
+    crosshair,
+    drag,
+    is_dark,
+    letters,
+    mm_per_px,
+    opened,
+    pane,
+    settled,
+)
+from tests.cloud.console.running import RunningConsole
+from tests.cloud.console.world import PASSWORD
+
+pytestmark = pytest.mark.browser
+
+STEPS_TO_BALLS = 9
+"""Axial steps of 1.5 mm from the middle of the volume until a plane cuts both balls."""
+NEAR_MM = 0.5
+
+
+def spot_of(shown: Locator, right_mm: float, down_mm: float) -> Spot:
+    """Where a place lies in a pane that shows the volume's middle in its middle."""
+    box = shown.locator("canvas").bounding_box()
+    assert box is not None
+    scale = mm_per_px(shown)
+    return box["width"] / 2 + right_mm / scale, box["height"] / 2 + down_mm / scale
+
+
+def to_balls(page: Page) -> None:
+    """Scrolls the axial plane until it cuts both balls."""
+    page.keyboard.press("1")
+    for _ in range(STEPS_TO_BALLS):
+        page.keyboard.press("PageDown")
+    settled(page)
+
+
+def ball(shown: Locator, right_mm: float, down_mm: float) -> Spot:
+    """Where a ball is seen, looked for around the place where it must be."""
+    near = spot_of(shown, right_mm, down_mm)
+    x, y, _ = bright(shown, near, 1.6 * RADIUS_MM / mm_per_px(shown))
+    return x, y
+
+
+def away_mm(shown: Locator, a: Spot, b: Spot) -> float:
+    """How far two spots of a pane are apart."""
+    return math.dist(a, b) * mm_per_px(shown)
+
+
+@pytest.mark.req("MPR-07")
+def test_a_landmark_is_under_the_crosshair_in_every_pane(page: Page, series: str) -> None:
+    """Placed on a ball's middle in two panes, all four show this ball under the crosshair, within 0.5 mm."""
+    opened(page, series)
+    x, y, z = BALLS[0]
+    to_balls(page)
+    axial, coronal = pane(page, "axial"), pane(page, "coronal")
+    expect(axial).to_have_attribute("aria-label", re.compile(r"H 13\.5 mm$"))
+    seen = ball(axial, x, y)
+    assert away_mm(axial, seen, spot_of(axial, x, y)) < NEAR_MM
+    click(page, axial, seen)
+    settled(page)
+    click(page, coronal, ball(coronal, x, -z))
+    settled(page)
+    reach_mm = 1.6 * RADIUS_MM
+    for name in PANES:
+        shown = pane(page, name)
+        here = crosshair(shown)
+        found = bright(shown, here, reach_mm / mm_per_px(shown))
+        assert away_mm(shown, here, (found[0], found[1])) < NEAR_MM, name
+        # The plane cuts the ball through its middle: as large as it gets.
+        area_mm2 = found[2] * mm_per_px(shown) ** 2
+        assert area_mm2 == pytest.approx(math.pi * RADIUS_MM**2, rel=0.12), name
+
+
+@pytest.mark.req("MPR-07")
+def test_the_letters_are_those_of_the_planes(page: Page, series: str) -> None:
+    """R left, A above, H above; both sides where a plane is oblique; they follow when a plane is turned."""
+    opened(page, series)
+    expected = {"axial": "RLAP", "coronal": "RLHF", "sagittal": "APHF"}
+    for name, sides in expected.items():
+        assert dict(zip(("left", "right", "top", "bottom"), sides, strict=True)) == letters(pane(page, name))
+    assert {"left": "RA", "right": "LP", "top": "H", "bottom": "F"} == letters(pane(page, "oblique"))
+    page.keyboard.press("2")
+    page.keyboard.press("o")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowLeft")
+    settled(page)
+    right = math.cos(math.radians(30)), math.sin(math.radians(30)), 0.0
+    shown = letters(pane(page, "coronal"))
+    assert (letters_of([-value for value in right]), letters_of(right)) == (shown["left"], shown["right"])
+    assert ("H", "F") == (shown["top"], shown["bottom"])
+
+
+@pytest.mark.req("MPR-07")
+def test_line_ends_turn_planes(page: Page, series: str) -> None:
+    """Dragging a line's end turns the triad's others together, by the angle dragged; with Shift this one alone."""
+    opened(page, series)
+    axial = pane(page, "axial")
+    middle = crosshair(axial)
+    end = axial.locator('[data-plane="coronal"] .end').last
+    start = float(end.get_attribute("cx") or 0), float(end.get_attribute("cy") or 0)
+    long = math.dist(start, middle)
+    turned = (middle[0] + long * math.cos(math.radians(20)), middle[1] + long * math.sin(math.radians(20)))
+    drag(page, axial, start, turned)
+    settled(page)
+    assert angle_deg(axial, "coronal") == pytest.approx(20, abs=0.5)
+    assert angle_deg(axial, "sagittal") == pytest.approx(110, abs=0.5)
+    expect(pane(page, "coronal")).to_have_attribute("aria-label", re.compile("Coronal, turned"))
+    expect(axial).not_to_have_attribute("aria-label", re.compile("turned"))
+    page.keyboard.down("Shift")
+    drag(page, axial, turned, start)
+    page.keyboard.up("Shift")
+    assert angle_deg(axial, "coronal") == pytest.approx(0, abs=0.5)
+    assert angle_deg(axial, "sagittal") == pytest.approx(110, abs=0.5)
+    page.keyboard.press("r")
+    settled(page)
+    assert angle_deg(axial, "sagittal") == pytest.approx(90, abs=0.01)
+
+
+def angle_deg(shown: Locator, plane: str) -> float:
+    """How far a plane's line leans in a pane, from the horizontal, clockwise, 0 to 180."""
+    path = shown.locator(f'[data-plane="{plane}"] path.line').get_attribute("d") or ""
+    x1, y1, x2, y2, *_ = (float(value) for value in re.findall(r"-?[\d.]+(?:e-?\d+)?", path))
+    return math.degrees(math.atan2(y2 - y1, x2 - x1)) % 180
+
+
+@pytest.mark.req("DATA-09")
+def test_lengths_are_millimetres_and_stay_with_their_plane(page: Page, series: str) -> None:
+    """From ball to ball as far as they are apart; gone in other planes, there again, and a click leads back."""
+    opened(page, series)
+    to_balls(page)
+    axial = pane(page, "axial")
+    first, second = (ball(axial, x, y) for x, y, _ in BALLS)
+    page.keyboard.press("m")
+    drag(page, axial, first, second)
+    mark = axial.locator(".mark text").first
+    assert math.dist(*BALLS) == pytest.approx(float((mark.text_content() or "").split()[0]), abs=0.5)
+    page.keyboard.press("c")
+    page.keyboard.press("PageDown")
+    expect(mark).to_have_count(0)
+    page.get_by_role("button", name=re.compile("Length · Axial")).click()
+    expect(mark).to_be_visible()
+    page.get_by_role("button", name="Remove this measurement").click()
+    expect(mark).to_have_count(0)
+
+
+@pytest.mark.req("DATA-09")
+def test_angles_and_areas(page: Page, series: str) -> None:
+    """An angle of three points, an ellipse with the values in it, a polygon closed at its first point."""
+    opened(page, series)
+    to_balls(page)
+    axial = pane(page, "axial")
+    scale = mm_per_px(axial)
+    texts = axial.locator(".mark text")
+    page.keyboard.press("n")
+    for spot in ((250.0, 100.0), (250.0, 200.0), (350.0, 200.0)):
+        click(page, axial, spot)
+    expect(texts).to_have_text("90.0°")
+    page.keyboard.press("Delete")
+    expect(texts).to_have_count(0)
+    page.keyboard.press("e")
+    x, y = ball(axial, *BALLS[0][:2])
+    half = 0.5 * RADIUS_MM / scale
+    drag(page, axial, (x - half, y - half), (x + half, y + half))
+    area, spread = texts.all_text_contents()
+    assert math.pi / 4 * RADIUS_MM**2 == pytest.approx(float(area.split()[0]), rel=0.03)
+    # All of it lies inside the ball.
+    assert re.fullmatch(r"(9\d\d|1000)\.\d ± \d\d?\.\d HU", spread)
+    page.keyboard.press("Delete")
+    page.keyboard.press("g")
+    corners = ((100.0, 60.0), (200.0, 60.0), (200.0, 110.0), (100.0, 110.0))
+    for spot in (*corners, corners[0]):
+        click(page, axial, spot)
+    assert 100 * 50 * scale**2 == pytest.approx(
+        float((texts.first.text_content() or "").split()[0]), rel=0.01
+    )
+
+
+@pytest.mark.req("DATA-09")
+def test_windows(page: Page, series: str) -> None:
+    """Presets, a drag, inversion and reset change what is bright; the value under the pointer stays in HU."""
+    opened(page, series)
+    axial = pane(page, "axial")
+    middle = spot_of(axial, 0, 0)
+    assert is_dark(axial, middle, 6)
+    page.get_by_role("combobox", name="Window preset").select_option(label="soft tissue")
+    expect(axial).to_contain_text("W 400 L 50")
+    assert not is_dark(axial, middle, 6)
+    page.keyboard.press("r")
+    expect(axial).to_contain_text("W 800 L 500")
+    page.keyboard.press("v")
+    expect(axial).to_contain_text("W 80 L 40")
+    page.keyboard.press("r")
+    page.keyboard.press("i")
+    *_, white = bright(axial, middle, 6)
+    page.keyboard.press("i")
+    assert white > 100
+    assert is_dark(axial, middle, 6)
+    page.keyboard.press("w")
+    drag(page, axial, (200, 150), (260, 110))
+    expect(axial).not_to_contain_text("W 800 L 500")
+    box = axial.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + middle[0] + 12, box["y"] + middle[1] + 12)
+    expect(axial).to_contain_text("100 HU")
+
+
+def test_a_slab_shows_what_lies_beside_the_plane(page: Page, series: str) -> None:
+    """A plane that misses the balls shows them by the highest value of a thick slab."""
+    opened(page, series)
+    axial = pane(page, "axial")
+    near = spot_of(axial, *BALLS[0][:2])
+    assert is_dark(axial, near, 10)
+    page.get_by_label("Slab").first.fill("40")
+    page.get_by_role("combobox", name=re.compile("MIP")).select_option("mip")
+    settled(page)
+    assert not is_dark(axial, near, 10)
+
+
+def test_one_pane_fills_the_view_and_gives_it_back(page: Page, series: str) -> None:
+    """By double click and by key."""
+    opened(page, series)
+    pane(page, "sagittal").dblclick(position={"x": 60, "y": 60})
+    for name in ("axial", "coronal", "oblique"):
+        expect(pane(page, name)).to_have_count(0)
+    settled(page, "sagittal")
+    page.keyboard.press("x")
+    settled(page)
+
+
+@pytest.mark.req("BEY-10")
+def test_a_picture_bears_the_notice_and_the_scale(page: Page, series: str) -> None:
+    """The file is the pane at two pixels to one, with words at its foot that are not in the pane's picture."""
+    opened(page, series)
+    axial = pane(page, "axial")
+    box = axial.locator("canvas").bounding_box()
+    assert box is not None
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="This pane as PNG").click()
+    picture = cv2.imdecode(np.fromfile(coming.value.path(), dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    height, width = picture.shape
+    assert (2 * box["width"], 2 * box["height"]) == pytest.approx((width, height), abs=1)
+    foot = picture[height - 40 : height - 8]
+    columns = np.flatnonzero(foot.max(axis=0) > 200)
+    # A line of words, in the middle.
+    assert columns[-1] - columns[0] > 300
+    assert (columns[0] + columns[-1]) / 2 == pytest.approx(width / 2, abs=12)
+
+
+@pytest.mark.req("MPR-07")
+def test_planes_are_stored_as_a_series_that_opens(page: Page, series: str) -> None:
+    """The new series is a volume of its own, of as many images as were said."""
+    opened(page, series)
+    page.keyboard.press("2")
+    page.get_by_role("button", name="Store planes as series").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Coronal")
+    page.get_by_label("Distance, mm").fill("4")
+    said = re.search(r"(\d+) images", dialog.inner_text())
+    assert said is not None
+    page.get_by_role("button", name="Store", exact=True).click()
+    expect(page).not_to_have_url(re.compile(series))
+    settled(page)
+    expect(page.get_by_role("complementary")).to_contain_text(re.compile(rf"Images\s*{said[1]}"))
+    page.get_by_role("link", name="All series").click()
+    expect(page.locator("tbody tr").first).to_contain_text("Reconstruction")
+
+
+def test_a_series_that_grew_says_so_and_keeps_the_view(
+    page: Page, console: RunningConsole, tmp_path: Path, problems: list[str]
+) -> None:
+    """New images are told at the next move; loading them leaves crosshair, zoom and measurements as they were."""
+    own = {"SeriesInstanceUID": "1.2.9", "first_number": 2001}
+    grown = uploaded(console, volume_files(tmp_path / "first", count=40, **own))
+    opened(page, grown)
+    axial = pane(page, "axial")
+    click(page, axial, (200, 150))
+    page.keyboard.press("+")
+    page.keyboard.press("m")
+    drag(page, axial, (180, 120), (260, 160))
+    page.keyboard.press("c")
+    settled(page)
+    place = page.get_by_role("complementary").locator("p.num").first.inner_text()
+    assert grown == uploaded(console, volume_files(tmp_path / "rest", count=8, from_slice=40, **own))
+    page.keyboard.press("PageDown")
+    told = page.get_by_role("alert")
+    expect(told).to_contain_text("New images of this series have come.")
+    page.keyboard.press("PageUp")
+    told.get_by_role("button", name="Load them").click()
+    expect(told).to_have_count(0)
+    settled(page)
+    side = page.get_by_role("complementary")
+    expect(side).to_contain_text(re.compile(r"Images\s*48"))
+    expect(side.locator("p.num").first).to_have_text(place)
+    expect(axial.locator(".mark")).to_have_count(1)
+    expect(axial).to_contain_text("×1.25")
+    problems[:] = [problem for problem in problems if "409" not in problem]
+
+
+def test_the_lock_takes_nothing_away(page: Page, series: str) -> None:
+    """Under the lock nothing is to be seen; after it everything is as it was."""
+    opened(page, series)
+    axial = pane(page, "axial")
+    page.keyboard.press("m")
+    drag(page, axial, (180, 120), (260, 160))
+    page.keyboard.press("l")
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    expect(axial).to_be_hidden()
+    page.locator(".lock input").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(axial.locator(".mark")).to_be_visible()
+    page.keyboard.press("c")
+    page.keyboard.press("PageDown")
+    settled(page)
+
+
+def test_everything_goes_by_keys(page: Page, series: str) -> None:
+    """From the list into a series, over the panes, through the planes, and a length from point to point."""
+    page.goto("/viewer")
+    link = page.locator(f'[data-series="{series}"]').get_by_role("link")
+    expect(link).to_be_visible()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if link.evaluate("link => link === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    settled(page)
+    page.keyboard.press("3")
+    sagittal = pane(page, "sagittal")
+    expect(sagittal).to_be_focused()
+    before = sagittal.get_attribute("aria-label")
+    page.keyboard.press("PageDown")
+    expect(sagittal).not_to_have_attribute("aria-label", before or "")
+    was = crosshair(sagittal)
+    page.keyboard.press("Shift+ArrowRight")
+    expect(sagittal.locator("circle.place")).not_to_have_attribute("cx", str(was[0]))
+    page.keyboard.press("m")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    text = sagittal.locator(".mark text").first
+    assert 60 * mm_per_px(sagittal) == pytest.approx(float((text.text_content() or "").split()[0]), abs=0.1)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Crosshair, turn planes")
