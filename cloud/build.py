@@ -245,6 +245,7 @@ async def _open(
         signer=signer,
         clock=clock,
         new_id=lambda: str(uuid.uuid4()),
+        log=log,
     )
     loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
     life: ModelLife | None = None

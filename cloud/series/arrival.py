@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Self
 
 from pydicom.dataset import Dataset
 
-from cloud.series.deidentify import deidentified, pseudonym
+from cloud.series.deidentify import new_head, pseudonym
 from cloud.series.errors import HeaderRefused
 from cloud.series.found import SUFFIXES, LeftOut, look
 from cloud.series.header import Header
 from cloud.series.keys import SeriesKey
+from cloud.series.pixel_copy import copied
 from cloud.series.read_header import read_dataset
 from cloud.series.upload_reasons import Reason, UploadReason
 
@@ -27,6 +30,8 @@ _ASKED: Final = ("PatientID", "IssuerOfPatientID", "SpecificCharacterSet", "Burn
 _TEXT_LIKELY: Final = frozenset({"US", "IVUS", "ES", "XC", "GM", "OT", "DOC", "SC", ""})
 """Modalities whose pictures are often taken from a screen, with its texts."""
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+_PARSING: Final = threading.Lock()
+"""Filters of warnings are one for all threads; a header takes milliseconds, the pixels are copied side by side."""
 _PLAIN: Final = re.compile(r"[A-Z0-9 _-]{1,16}")
 
 
@@ -92,7 +97,8 @@ class Arrivals:
         named = path.with_name(f"{path.name}{_suffix(name)}")
         os.link(path, named)
         try:
-            header = look(named)
+            with _PARSING:
+                header = look(named)
             if isinstance(header, LeftOut):
                 return header.reason
             return self._taken(header, path.with_name(f"{path.name}.new"))
@@ -102,14 +108,16 @@ class Arrivals:
             named.unlink()
 
     def _taken(self, header: Header, new: Path) -> Taken | Reason:
-        ds = read_dataset(header.path, _ASKED)
-        burned_in = self._burned_in(header, ds)
-        if burned_in is not None:
-            return burned_in
+        with _PARSING:
+            ds = read_dataset(header.path, _ASKED)
+            burned_in = self._burned_in(header, ds)
+            if burned_in is not None:
+                return burned_in
+            head, pixels = new_head(header.path, header, self.key)
         digest, size_bytes = hashlib.sha256(), 0
         try:
-            with new.open("wb") as file:
-                for piece in deidentified(header.path, header, self.key):
+            with new.open("wb") as file, header.path.open("rb") as source:
+                for piece in chain((head,), copied(source, pixels)):
                     digest.update(piece)
                     size_bytes += file.write(piece)
         except HeaderRefused:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from cloud.series.errors import HeaderRefused
 from cloud.series.header import Header
 from cloud.series.keys import SeriesKey
-from cloud.series.pixel_copy import PixelElement, copied
+from cloud.series.pixel_copy import PixelElement
 from cloud.series.read_header import ITEMS_MAX, damage_named, item_count, opened
 from cloud.series.reasons import LeftOutReason
 
@@ -92,19 +92,16 @@ _TABLE_MAX_BYTES: Final = 128 * 1024
 _METHOD: Final = ("113100", "Basic Application Confidentiality Profile")
 
 
-def deidentified(path: Path, header: Header, key: SeriesKey) -> Iterator[bytes]:
-    """The file at `path` (its header was read already) without anything that names a person, piece by piece.
-
-    Errors: HeaderRefused, also while the pieces are drawn.
+def new_head(path: Path, header: Header, key: SeriesKey) -> tuple[bytes, PixelElement]:
+    """A new file up to its pixels, without anything that names a person, and where the pixels of the file at `path`
+    lie; `header` is that file's, read already. Errors: HeaderRefused.
     """
     with opened(path, (*_KEPT, *_IDENTITY, "SpecificCharacterSet", "SOPClassUID")) as (ds, file):
         is_implicit, is_little = ds.original_encoding
         element = PixelElement(start=file.tell(), is_implicit=bool(is_implicit), is_little=bool(is_little))
         syntax = _syntax(ds, element)
         made = rebuilt(ds, header, key)
-    yield _head(made, syntax)
-    with path.open("rb") as source:
-        yield from copied(source, element)
+        return _head(made, syntax), element
 
 
 def rebuilt(ds: Dataset, header: Header, key: SeriesKey) -> Dataset:

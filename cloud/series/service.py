@@ -14,6 +14,7 @@ from cloud.db import Database
 from cloud.db.times import Clock
 from cloud.errors import CloudError
 from cloud.ledger import Ledger
+from cloud.log import Log
 from cloud.series import catalogue
 from cloud.series.arrival import Arrivals
 from cloud.series.catalogue import Page, Places
@@ -137,6 +138,7 @@ def open_series(
     signer: Signer,
     clock: Clock,
     new_id: Callable[[], str],
+    log: Log,
 ) -> SeriesService:
     """Series on the data folder `data`; worker processes begin with the first request. Raises ConfigInvalid."""
     arrivals = Arrivals(
@@ -145,7 +147,7 @@ def open_series(
     places = Places(
         database=database, store=store, threshold=settings.threshold, cap_bytes=settings.memory_bytes
     )
-    workers = Workers(settings.worker_count, settings.memory_bytes)
+    workers = Workers(settings.worker_count, settings.memory_bytes, lambda: log.warning("series_worker_died"))
     filing = Filing(
         FilingServices(
             database=database,

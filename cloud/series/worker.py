@@ -6,9 +6,11 @@ the pool made (`workers.py`). It ends when the connection does. Nothing is writt
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -117,6 +119,9 @@ class Worker:
         if size_bytes > EXPORT_MAX_BYTES:
             raise SliceInvalid(f"that makes {size_bytes} bytes; up to {EXPORT_MAX_BYTES} are stored at once")
         cuts = [cut(volume, each, slab_mm=asked.slab_mm, mode=asked.mode) for each in planes]
+        cuts = [each for each in cuts if each.inside_share > 0]
+        if not cuts:
+            raise SliceInvalid("none of these planes meets the volume")
         derived = Derived(
             description=asked.description,
             spacing_mm=asked.step_mm,
@@ -188,6 +193,9 @@ def main(arguments: list[str]) -> int:
     """The process."""
     # Ctrl-C reaches the whole group; the server decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What libraries say of a header may hold its values.
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
     # Several workers share the cores, and a cut takes milliseconds.
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     with Connection(int(arguments[0])) as connection:

@@ -39,6 +39,10 @@ Wanted = Callable[[], Awaitable[bool]]
 """Whether the asker is still there."""
 
 
+def nothing() -> None:
+    """Is called where nobody wants to know."""
+
+
 class Superseded(CloudError):
     """A newer request of the same pane came, or the asker went away; nothing was computed."""
 
@@ -108,6 +112,9 @@ class _Process:
                 [sys.executable, "-m", "cloud.series.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                # A traceback's text may hold a value of a header.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 env=environment,
             )
         self._connection = Connection(ours.detach())
@@ -118,10 +125,11 @@ class _Process:
 class Workers:
     """Asks worker processes; `close` ends them."""
 
-    def __init__(self, count: int, cap_bytes: int) -> None:
+    def __init__(self, count: int, cap_bytes: int, on_death: Callable[[], None] = nothing) -> None:
         self._processes = [_Process() for _ in range(count)]
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="series")
         self._cap_bytes = cap_bytes
+        self._on_death = on_death
         self._kept: OrderedDict[Key, int | None] = OrderedDict()
         self._building = asyncio.Lock()
         self._newest: dict[str, object] = {}
@@ -270,6 +278,7 @@ class Workers:
                 return await loop.run_in_executor(self._threads, process.ask, method, *arguments)
             except (EOFError, OSError):
                 self._forget_all_of(process)
+                self._on_death()
         raise WorkerDied("the worker process ended on this request", _AGAIN_AFTER_S)
 
     def _forget_all_of(self, process: _Process) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cloud.db.sqlite import SqliteDatabase
 from cloud.db.times import Clock
 from cloud.ledger import Ledger
 from cloud.ledger.keys import load_key
+from cloud.log import make_log
 from cloud.series.service import SeriesService, SeriesSettings, open_series
 from cloud.store.disk import DiskBlobStore
 from sonorelay.contract.notes import Signer
@@ -37,4 +39,5 @@ def open_test_series(
         signer=Signer(origin, load_key(folder / "log.key")),
         clock=clock,
         new_id=lambda: str(uuid.uuid4()),
+        log=make_log(io.StringIO()),
     )

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +41,8 @@ class RunningConsole:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s, settings=settings))
+        self._open = partial(open_world, folder, heartbeat_s=heartbeat_s, settings=settings)
+        self.world: World = self.do(self._open())
         self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None
         self._serving: Future[None] | None = None
@@ -73,6 +75,13 @@ class RunningConsole:
         assert self._serving is not None
         self._server.should_exit = True
         self._serving.result(timeout=20)
+
+    def restart(self) -> None:
+        """Ends everything but the folder, and opens that again on the same port."""
+        self.stop()
+        self.do(self._close_world())
+        self.world = self.do(self._open())
+        self.start()
 
     def close(self) -> None:
         """Ends everything."""
