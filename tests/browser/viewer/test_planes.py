@@ -35,6 +35,12 @@ pytestmark = pytest.mark.browser
 STEPS_TO_BALLS = 9
 """Axial steps of 1.5 mm from the middle of the volume until a plane cuts both balls."""
 NEAR_MM = 0.5
+CUT_OFF = """
+[...document.querySelectorAll('[role=toolbar] *, aside button, aside a, .corner')]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline')
+  .map((e) => e.outerHTML)
+"""
+"""What does not fit into its element."""
 
 
 def spot_of(shown: Locator, right_mm: float, down_mm: float) -> Spot:
@@ -363,3 +369,41 @@ def test_everything_goes_by_keys(page: Page, series: str) -> None:
     assert 60 * mm_per_px(sagittal) == pytest.approx(float((text.text_content() or "").split()[0]), abs=0.1)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Crosshair, turn planes")
+
+
+def test_two_fingers_zoom(page: Page, series: str) -> None:
+    """Twice as far apart: twice as large, and what lay between them stays there."""
+    opened(page, series)
+    axial = pane(page, "axial")
+    box = axial.locator("canvas").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    browser = page.context.new_cdp_session(page)
+    browser.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def touch(kind: str, half_px: float | None) -> None:
+        spots = () if half_px is None else (x - half_px, x + half_px)
+        points = [{"x": spot, "y": y, "id": number} for number, spot in enumerate(spots)]
+        browser.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 40)
+    for half_px in range(44, 81, 4):
+        touch("touchMove", half_px)
+    touch("touchEnd", None)
+    expect(axial).to_contain_text("×2.00")
+    assert crosshair(axial) == pytest.approx((box["width"] / 2, box["height"] / 2), abs=1)
+    settled(page)
+
+
+@pytest.mark.parametrize("width_px", [1280, 1440])
+def test_nothing_is_cut_off(page: Page, series: str, width_px: int) -> None:
+    """In both languages the tools fit into their row, also with those of a slab, and the page does not scroll."""
+    page.set_viewport_size({"width": width_px, "height": width_px * 5 // 8})
+    opened(page, series)
+    page.get_by_label("Slab").first.fill("20")
+    expect(page.get_by_role("combobox", name=re.compile("MIP"))).to_be_visible()
+    for switch in ("切换到中文", "Switch to English"):
+        assert [] == page.evaluate(CUT_OFF)
+        assert page.evaluate("document.querySelector('[role=toolbar]').clientHeight") < 40
+        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+        page.get_by_role("button", name=switch).click()

@@ -78,7 +78,8 @@ export function useGestures(hooks: Hooks) {
     drag = { tool, last: point, carried: 0, alone: event.shiftKey };
     hooks.held(true);
     if (isKind(tool)) hooks.measure.press(onSheet(point));
-    else if (tool === 'cross') hooks.place(onSheet(point));
+    // A finger may be the first of two: it places where it moves or is lifted.
+    else if (tool === 'cross' && event.pointerType !== 'touch') hooks.place(onSheet(point));
   }
 
   /** Two fingers: the sheet stays under both. */
@@ -87,8 +88,10 @@ export function useGestures(hooks: Hooks) {
     const from = pointers.get(id);
     if (!other || !from) return;
     const middle = { x: (to.x + other.x) / 2, y: (to.y + other.y) / 2 };
-    zoom(middle, apart(to, other) / Math.max(1, apart(from, other)));
-    hooks.view.value = panned(hooks.view.value, { x: (to.x - from.x) / 2, y: (to.y - from.y) / 2 });
+    const factor = apart(to, other) / Math.max(1, apart(from, other));
+    // In one step: what is set is only to be read again after the page was drawn.
+    const larger = zoomed(hooks.view.value, hooks.size.value, middle, factor);
+    hooks.view.value = panned(larger, { x: (to.x - from.x) / 2, y: (to.y - from.y) / 2 });
   }
 
   function move(event: PointerEvent): void {
@@ -112,6 +115,7 @@ export function useGestures(hooks: Hooks) {
       if (event.type === 'pointerup') hooks.measure.lift();
       else hooks.measure.drop();
     }
+    if (drag?.tool === 'cross' && event.type === 'pointerup') hooks.place(onSheet(at(event)));
     drag = undefined;
     hooks.held(false);
   }

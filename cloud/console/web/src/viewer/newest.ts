@@ -10,6 +10,7 @@ export type Given<T> = { ok: true; data: T } | { ok: false; problem: Problem | '
 
 const PATIENCE_MS = 250;
 const RETRY_MS = 2000;
+const OVERTAKEN_RETRY_MS = 200;
 // The session's own overlay says what is to be said.
 const SILENT = new Set<Problem | 'CONFLICT'>(['LOCKED', 'SESSION_ENDED', 'SIGN_IN_NEEDED']);
 const AGAIN = new Set<Problem | 'CONFLICT'>(['OFFLINE', 'BUSY']);
@@ -57,7 +58,8 @@ export function useNewest<W extends { fine: boolean }, T>(
     const overtaken = said?.code === OVERTAKEN;
     problem.value = SILENT.has(reason) || overtaken ? undefined : reason;
     why.value = overtaken ? undefined : said;
-    if ((AGAIN.has(reason) || overtaken) && !waiting) retry = window.setTimeout(() => ask(wished), RETRY_MS);
+    const wait_ms = overtaken ? OVERTAKEN_RETRY_MS : RETRY_MS;
+    if ((AGAIN.has(reason) || overtaken) && !waiting) retry = window.setTimeout(() => ask(wished), wait_ms);
   }
 
   function ask(next: W): void {
