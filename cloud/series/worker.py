@@ -182,6 +182,7 @@ def serve(connection: Connection) -> None:
         except EOFError:
             return
         method: Callable[..., Any] = getattr(worker, name)
+        answer: tuple[Any, Exception | None]
         try:
             answer = (method(*arguments), None)
         except (CloudError, IndexError, MemoryError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cloud.console.api.series_models import (
     FileAccount,
@@ -106,7 +106,7 @@ def file_account(file: FileRow, path: str | None) -> FileAccount:
     return FileAccount(path=path, reason=Said(code=file.reason, en=sentence["en"], zh=sentence["zh"]))
 
 
-def _shared(row: SeriesRow, refusal: Refusal | None) -> dict[str, object]:
+def _shared(row: SeriesRow, refusal: Refusal | None) -> dict[str, Any]:
     same = ("series_id", "modality", "kind", "image_count", "frame_count", "body_part", "number", "study_id")
     more = ("patient", "received_time", "version", "source")
     shown = {name: getattr(row, name) for name in (*same, *more)}

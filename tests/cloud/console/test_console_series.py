@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
+import subprocess
+import time
+import zipfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +199,78 @@ def test_looks_and_uploads_are_in_the_audit(console: RunningConsole, turned: Any
     ] == wanted
     uploads = ask(console, "GET", "/api/audit?act=upload", cookie=admin).json["rows"]
     assert ["done"] == [row["outcome"] for row in uploads]
+
+
+@pytest.mark.req("MPR-07")
+def test_what_is_given_out_conforms(
+    console: RunningConsole, turned: Any, tmp_path: Path, program: Any
+) -> None:
+    """A validator of DICOM's information object definitions finds no error in a stored reconstruction, and in a
+    de-identified file none but those of its source, which has only what a slice needs."""
+    validator = program("dciodvfy", "dicom3tools")
+    body = json.dumps({"u": [1, 0, 0], "v": [0, 0, -1], "spacing_mm": 5}).encode()
+    made = send(console, "POST", f"/api/series/{turned['series_id']}/reconstructions", body).json
+
+    def errors(path: Path) -> set[str]:
+        done = subprocess.run([validator, str(path)], capture_output=True, text=True, check=False)
+        assert "CTImage" in done.stderr
+        return {line for line in done.stderr.splitlines() if line.startswith("Error")}
+
+    def first_of(series_id: str) -> Path:
+        answer = send(console, "GET", f"/api/series/{series_id}/dicom.zip")
+        archive = zipfile.ZipFile(io.BytesIO(answer.body))
+        return Path(archive.extract("0001.dcm", tmp_path / series_id))
+
+    assert set() == errors(first_of(made["series_id"]))
+    assert errors(first_of(turned["series_id"])) <= errors(tmp_path / "files" / "001.dcm")
+
+
+SLOW = asked(size=512, px=0.1, slab=40)
+"""A plane that takes the worker long: a slab of 41 layers."""
+
+
+def until_busy(console: RunningConsole, before: int) -> None:
+    """Waits until a worker has got a request more than `before`."""
+    while console.world.services.series.workers.computed == before:
+        time.sleep(0.002)
+
+
+def test_of_a_dragged_pane_the_newest_plane_is_cut(console: RunningConsole, turned: Any) -> None:
+    """While the worker is busy, twenty planes of one pane are asked for: most are answered 409 superseded without
+    being cut, the last one is cut; another person's pane of the same name takes no part."""
+    base = f"/api/series/{turned['series_id']}/slice?"
+    other = console.do(console.world.add_token(Role.DOCTOR, "other"))
+    send(console, "GET", base + asked())
+    workers = console.world.services.series.workers
+    before = workers.computed
+    with ThreadPoolExecutor(24) as threads:
+        busy = [threads.submit(send, console, "GET", base + SLOW) for _ in range(2)]
+        until_busy(console, before)
+        theirs = threads.submit(send, console, "GET", f"{base}{asked()}&pane=p", token=other)
+        mine = [threads.submit(send, console, "GET", f"{base}{asked()}&pane=p") for _ in range(20)]
+        statuses = Counter(each.result().status for each in mine)
+        codes = {each.result().json["code"] for each in mine if each.result().status == 409}
+        assert [200] * 3 == [each.result().status for each in (*busy, theirs)]
+    assert {"superseded"} == codes
+    assert statuses[200] >= 1
+    assert workers.computed - before == 3 + statuses[200] < 23
+
+
+def test_a_plane_whose_browser_went_away_is_not_cut(console: RunningConsole, turned: Any) -> None:
+    """Connections that are closed while the worker is busy cost it nothing when their turn comes."""
+    base = f"/api/series/{turned['series_id']}/slice?"
+    send(console, "GET", base + asked())
+    workers = console.world.services.series.workers
+    before = workers.computed
+    with ThreadPoolExecutor(2) as threads:
+        busy = [threads.submit(send, console, "GET", base + SLOW) for _ in range(2)]
+        until_busy(console, before)
+        waiting = [http.client.HTTPConnection("127.0.0.1", console.port) for _ in range(10)]
+        for connection in waiting:
+            connection.request("GET", base + asked(), headers={"Authorization": f"Bearer {console.token}"})
+        for connection in waiting:
+            connection.close()
+        assert [200, 200] == [each.result().status for each in busy]
+    # The queue is in order: when this is answered, those that were closed have had their turn.
+    assert 200 == send(console, "GET", base + asked()).status
+    assert 3 == workers.computed - before

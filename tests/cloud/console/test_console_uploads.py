@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.cloud.series.phantom import (
     write_series,
 )
 from tests.cloud.series.phantom import header as phantom_header
+from tests.cloud.series_site import SETTINGS
 
 OTHER = "1.2.826.0.1.3680043.10.7"
 
@@ -315,3 +317,30 @@ def test_a_compressed_file_loses_its_comments(console: RunningConsole, tmp_path:
     image = send(console, "GET", f"/api/series/{series['series_id']}/images/0")
     shown = np.frombuffer(image.body, "<i2").reshape(32, 32)
     assert np.abs(shown - cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0).astype(int)).max() <= 1
+
+
+def test_a_full_disk_takes_no_file(tmp_path: Path, static_dir: Path) -> None:
+    """Below the site's watermark a file is refused for now, with the time to come again, and nothing of it is kept."""
+    (tmp_path / "full").mkdir()
+    console = RunningConsole(
+        tmp_path / "full", static_dir=static_dir, settings=replace(SETTINGS, free_min_bytes=2**62)
+    )
+    console.start()
+    upload_id = begin(console)
+    answer = put(console, upload_id, "1.dcm", b"x" * 1000)
+    assert (503, True) == (answer.status, int(answer.headers["retry-after"]) >= 1)
+    assert [] == list((tmp_path / "full" / "incoming").iterdir())
+    assert 0 == send(console, "GET", f"/api/uploads/{upload_id}").json["file_count"]
+    console.close()
+
+
+def test_a_file_above_the_limit_is_named(
+    console: RunningConsole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is larger than the server takes is cut off and said in the account; no part of it stays."""
+    monkeypatch.setattr("cloud.series.uploads.FILE_MAX_BYTES", 1000)
+    upload_id = begin(console)
+    assert "FILE_TOO_LARGE" == put(console, upload_id, "large.dcm", b"x" * 1001).json["reason"]["code"]
+    assert "NOT_DICOM" == put(console, upload_id, "small.dcm", b"x" * 1000).json["reason"]["code"]
+    kept = [path.suffix for path in (tmp_path / "world" / "quarantine").rglob("*.*")]
+    assert [".bin", ".json", ".json"] == sorted(kept)

@@ -40,8 +40,8 @@ def cut_of(size_px: int = 8, **changes: Any) -> Cut:
     return Cut(**{**whole, **changes})
 
 
-SLOW = cut_of(512, slab_mm=200.0, pixel_mm=0.1)
-"""A plane that takes the worker long: a slab of 201 layers."""
+SLOW = cut_of(512, slab_mm=60.0, pixel_mm=0.1)
+"""A plane that takes the worker long: a slab of 61 layers."""
 
 
 class Site:
