@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.viewer.bodies import RADIUS_MM
+
 PANES = ("axial", "coronal", "sagittal", "oblique")
+STEPS_TO_BALLS = 9
+"""Axial steps of 1.5 mm from the middle of the volume until a plane cuts both balls."""
 Spot = tuple[float, float]
 """CSS pixels from a pane's upper left corner."""
 
@@ -99,3 +104,31 @@ def drag(page: Page, shown: Locator, start: Spot, end: Spot, *, steps: int = 8) 
 def click(page: Page, shown: Locator, at: Spot) -> None:
     """Presses and lets go at one place."""
     drag(page, shown, at, at, steps=1)
+
+
+def spot_of(shown: Locator, right_mm: float, down_mm: float) -> Spot:
+    """Where a place lies in a pane that shows the volume's middle in its middle."""
+    box = shown.locator("canvas").bounding_box()
+    assert box is not None
+    scale = mm_per_px(shown)
+    return box["width"] / 2 + right_mm / scale, box["height"] / 2 + down_mm / scale
+
+
+def to_balls(page: Page) -> None:
+    """Scrolls the axial plane until it cuts both balls."""
+    page.keyboard.press("1")
+    for _ in range(STEPS_TO_BALLS):
+        page.keyboard.press("PageDown")
+    settled(page)
+
+
+def ball(shown: Locator, right_mm: float, down_mm: float) -> Spot:
+    """Where a ball is seen, looked for around the place where it must be."""
+    near = spot_of(shown, right_mm, down_mm)
+    x, y, _ = bright(shown, near, 1.6 * RADIUS_MM / mm_per_px(shown))
+    return x, y
+
+
+def away_mm(shown: Locator, a: Spot, b: Spot) -> float:
+    """How far two spots of a pane are apart."""
+    return math.dist(a, b) * mm_per_px(shown)

@@ -6,7 +6,7 @@ import { apart, panned, toSheet, zoomed, type Point, type Size, type View } from
 import { isKind } from './measures';
 import type { Tool } from './tools';
 
-export type Hooks = {
+type Hooks = {
   element: () => HTMLElement | undefined;
   size: Ref<Size>;
   view: Ref<View>;

@@ -17,7 +17,7 @@ const degrees = (a: Point, corner: Point, b: Point): number => {
 };
 
 /** Area inside a closed line (shoelace formula). */
-export const areaOf = (points: readonly Point[]): number =>
+const areaOf = (points: readonly Point[]): number =>
   Math.abs(
     points.reduce((sum, from, index) => {
       const to = points[(index + 1) % points.length] ?? from;
@@ -28,7 +28,7 @@ export const areaOf = (points: readonly Point[]): number =>
 const FIRST: Point = { x: 0, y: 0 };
 
 /** Length in sheet units, angle in degrees, area in square sheet units. An ellipse fills the box of its two corners. */
-export const valueOf: Record<Kind, (points: readonly Point[]) => number> = {
+const valueOf: Record<Kind, (points: readonly Point[]) => number> = {
   length: ([a = FIRST, b = a]) => apart(a, b),
   angle: ([a = FIRST, corner = a, b = corner]) => degrees(a, corner, b),
   ellipse: ([a = FIRST, b = a]) => (Math.PI / 4) * Math.abs(a.x - b.x) * Math.abs(a.y - b.y),

@@ -42,7 +42,7 @@ export type Plane = Directions & {
 const TRIAD: readonly PaneName[] = ['axial', 'coronal', 'sagittal'];
 const PARALLEL = 0.999;
 
-export const centreOf = ({ origin, axes, spacing, count }: Body): Vector =>
+const centreOf = ({ origin, axes, spacing, count }: Body): Vector =>
   axes.reduce<Vector>((at, axis, i) => plus(at, times(axis, (((count[i] ?? 1) - 1) / 2) * (spacing[i] ?? 0))), origin);
 
 /** How far the box reaches along a direction, mm. */

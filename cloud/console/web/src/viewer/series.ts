@@ -87,7 +87,7 @@ async function raw<T>(call: Promise<Raw>, read: (bytes: ArrayBuffer, headers: He
 
 const list = (values: readonly number[], digits: number): string => values.map((value) => value.toFixed(digits)).join(',');
 
-export const sliceQuery = ({ u, v, version, pane, centre, size, step, slab, mode }: SliceWish) => ({
+const sliceQuery = ({ u, v, version, pane, centre, size, step, slab, mode }: SliceWish) => ({
   c: list(centre, 3),
   u: list(u, 8),
   v: list(v, 8),
@@ -106,7 +106,7 @@ const number = (headers: Headers, name: string, otherwise: number): number => {
   return value === null ? otherwise : Number(value);
 };
 
-export type Slice = { pixels: Pixels; nothing: number | undefined };
+type Slice = { pixels: Pixels; nothing: number | undefined };
 
 export function fetchSlice(wish: SliceWish, signal: AbortSignal): Promise<Given<Slice>> {
   const params = { path: { series_id: wish.seriesId }, query: sliceQuery(wish) };

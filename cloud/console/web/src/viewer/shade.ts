@@ -24,7 +24,7 @@ export function usualWindow({ values, scale, offset }: Values): Window {
 }
 
 /** One colour for each stored int16, as a little-endian RGBA word; index 0 stands for -32768. */
-export function shades({ scale, offset }: Values, { center, width }: Window, inverted: boolean): Uint32Array {
+function shades({ scale, offset }: Values, { center, width }: Window, inverted: boolean): Uint32Array {
   const table = new Uint32Array(VALUES);
   const span = Math.max(width - 1, 1e-6);
   for (let index = 0; index < VALUES; index += 1) {
