@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from cloud.accounts.values import Principal
@@ -67,6 +67,34 @@ Version = Annotated[
 ]
 
 
+def cut_asked(
+    c: Triple,
+    u: Triple,
+    v: Triple,
+    size: Annotated[int, Query(ge=1, le=SIZE_MAX_PX, description="Side, pixels.")] = 512,
+    px: Annotated[float, Query(description="Side of a pixel, mm.")] = 1.0,
+    slab: Annotated[float, Query(description="Thickness, mm.")] = 0.0,
+    mode: Annotated[SlabMode, Query(description="What of a slab is shown.")] = SlabMode.MEAN,
+) -> Cut:
+    """The plane that the query asks for. Answers 422 where it is none."""
+    try:
+        return Cut(
+            centre_mm=_vector("c", c),
+            u=_unit("u", _vector("u", u)),
+            v=_unit("v", _vector("v", v)),
+            size_px=size,
+            pixel_mm=px,
+            slab_mm=slab,
+            mode=mode,
+        )
+    except SliceInvalid as error:
+        raise HTTPException(422, str(error)) from error
+
+
+Asked = Annotated[Cut, Depends(cut_asked)]
+"""Type of a route's parameter that holds the plane of the query."""
+
+
 class Conflict(Exception):
     """Answered 409 with a code and its sentence."""
 
@@ -87,6 +115,7 @@ def router() -> APIRouter:
     _add_lists(routes)
     _add_cuts(routes)
     _add_images(routes)
+    _add_files(routes)
     return routes
 
 
@@ -139,18 +168,11 @@ def _add_cuts(routes: APIRouter) -> None:
         signed: Signed,
         request: Request,
         series_id: UUID,
-        c: Triple,
-        u: Triple,
-        v: Triple,
-        size: Annotated[int, Query(ge=1, le=SIZE_MAX_PX, description="Side, pixels.")] = 512,
-        px: Annotated[float, Query(description="Side of a pixel, mm.")] = 1.0,
-        slab: Annotated[float, Query(description="Thickness, mm.")] = 0.0,
-        mode: Annotated[SlabMode, Query(description="What of a slab is shown.")] = SlabMode.MEAN,
+        asked: Asked,
         version: Version = None,
         pane: Annotated[str | None, Query(max_length=_PANE_MAX, description="Any name of the pane.")] = None,
     ) -> Response:
         async with _answered():
-            asked = _cut(c, u, v, size, px, slab, mode)
             row = await services.series.row(str(series_id), version)
 
             async def wanted() -> bool:
@@ -160,7 +182,10 @@ def _add_cuts(routes: APIRouter) -> None:
                 row, "cut", asked, with_volume=True, pane=_pane(signed, pane), wanted=wanted
             )
             numbers = {"X-Scale": made.scale, "X-Offset": made.offset, "X-Background": made.background}
-            return _octets(made.data, {"X-Width": size, "X-Height": size, "X-Format": "int16", **numbers})
+            return _octets(
+                made.data,
+                {"X-Width": asked.size_px, "X-Height": asked.size_px, "X-Format": "int16", **numbers},
+            )
 
     @routes.get(
         "/{series_id}/slice.png",
@@ -171,20 +196,13 @@ def _add_cuts(routes: APIRouter) -> None:
     async def get_slice_png(
         services: Injected,
         series_id: UUID,
-        c: Triple,
-        u: Triple,
-        v: Triple,
-        size: Annotated[int, Query(ge=1, le=SIZE_MAX_PX, description="Side, pixels.")] = 512,
-        px: Annotated[float, Query(description="Side of a pixel, mm.")] = 1.0,
-        slab: Annotated[float, Query(description="Thickness, mm.")] = 0.0,
-        mode: Annotated[SlabMode, Query(description="What of a slab is shown.")] = SlabMode.MEAN,
+        asked: Asked,
         window: Annotated[
             str | None, Query(max_length=80, description="Centre and width with a comma.")
         ] = None,
         version: Version = None,
     ) -> Response:
         async with _answered():
-            asked = _cut(c, u, v, size, px, slab, mode)
             shown = None if window is None else _window(window)
             row = await services.series.row(str(series_id), version)
             made: bytes = await services.series.ask(row, "png", asked, shown, with_volume=True)
@@ -225,6 +243,8 @@ def _add_images(routes: APIRouter) -> None:
             numbers = {"X-Scale": made.scale, "X-Offset": made.offset, "X-Frames": made.frame_count}
             return _octets(made.data, {**size, **numbers, **_place(made.place)})
 
+
+def _add_files(routes: APIRouter) -> None:
     @routes.get(
         "/{series_id}/dicom.zip",
         summary="The series' DICOM files, as they are stored: de-identified",
@@ -320,18 +340,6 @@ def _window(text: str) -> tuple[float, float]:
     if width < 1:
         raise SliceInvalid("the width of a window is at least 1")
     return center, width
-
-
-def _cut(c: str, u: str, v: str, size: int, px: float, slab: float, mode: SlabMode) -> Cut:
-    return Cut(
-        centre_mm=_vector("c", c),
-        u=_unit("u", _vector("u", u)),
-        v=_unit("v", _vector("v", v)),
-        size_px=size,
-        pixel_mm=px,
-        slab_mm=slab,
-        mode=mode,
-    )
 
 
 def _unit(name: str, vector: Vector) -> Vector:

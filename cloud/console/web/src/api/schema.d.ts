@@ -3568,6 +3568,10 @@ export interface operations {
     get_slice: {
         parameters: {
             query: {
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+                /** @description Any name of the pane. */
+                pane?: string | null;
                 /** @description Three numbers with commas between them; LPS, mm. */
                 c: string;
                 /** @description Three numbers with commas between them; LPS, mm. */
@@ -3582,10 +3586,6 @@ export interface operations {
                 slab?: number;
                 /** @description What of a slab is shown. */
                 mode?: components["schemas"]["SlabMode"];
-                /** @description Of the facts; an older one is answered 409 changed. */
-                version?: number | null;
-                /** @description Any name of the pane. */
-                pane?: string | null;
             };
             header?: never;
             path: {
@@ -3672,6 +3672,10 @@ export interface operations {
     get_slice_png: {
         parameters: {
             query: {
+                /** @description Centre and width with a comma. */
+                window?: string | null;
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
                 /** @description Three numbers with commas between them; LPS, mm. */
                 c: string;
                 /** @description Three numbers with commas between them; LPS, mm. */
@@ -3686,10 +3690,6 @@ export interface operations {
                 slab?: number;
                 /** @description What of a slab is shown. */
                 mode?: components["schemas"]["SlabMode"];
-                /** @description Centre and width with a comma. */
-                window?: string | null;
-                /** @description Of the facts; an older one is answered 409 changed. */
-                version?: number | null;
             };
             header?: never;
             path: {
