@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shutil
 import time
@@ -245,7 +244,7 @@ async def _open(
         examination_gap_s=config.examination_gap_s,
     )
     series = open_series(
-        series_settings(config),
+        SeriesSettings.of(config),
         data,
         database=database,
         store=disk,
@@ -308,18 +307,6 @@ def _reading(
     )
     worker = _worker(config, services, engine, signer, shadow)
     return worker, life, shadow
-
-
-def series_settings(config: Config) -> SeriesSettings:
-    """What the settings say of series; a quarter of the machine's memory where they say none."""
-    quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    return SeriesSettings(
-        worker_count=config.series_workers,
-        memory_bytes=config.series_memory_bytes or quarter,
-        threshold=config.series_threshold,
-        trusts_pictures=config.browser_ultrasound == "trusted",
-        free_min_bytes=config.free_min_bytes,
-    )
 
 
 def site_thresholds(config: Config) -> ThresholdScheme:

@@ -76,6 +76,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/"): _OPEN,
     ("GET", "/live"): _OPEN,
     ("GET", "/live/{capture_id}"): _OPEN,
+    ("GET", "/viewer"): _OPEN,
+    ("GET", "/viewer/{series_id}"): _OPEN,
     ("GET", "/login"): _OPEN,
     ("GET", "/welcome"): _OPEN,
     ("GET", "/account"): _OPEN,

@@ -40,6 +40,8 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/")
     @routes.get("/live")
     @routes.get("/live/{capture_id}")
+    @routes.get("/viewer")
+    @routes.get("/viewer/{series_id}")
     @routes.get("/login")
     @routes.get("/welcome")
     @routes.get("/account")

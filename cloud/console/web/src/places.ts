@@ -14,6 +14,7 @@ export type Place = {
 
 export const PLACES: Place[] = [
   { to: '/live', icon: 'live', title: 'nav.live', actions: ['see_images'] },
+  { to: '/viewer', icon: 'viewer', title: 'viewer.nav', actions: ['see_images'] },
   {
     to: '/admin',
     icon: 'admin',

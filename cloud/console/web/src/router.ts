@@ -7,6 +7,7 @@ import Live from './pages/Live.vue';
 import Login from './pages/Login.vue';
 import Welcome from './pages/Welcome.vue';
 import { known, may, session } from './session';
+import { VIEWER_KEYS } from './viewer/tools';
 
 declare module 'vue-router' {
   interface RouteMeta {
@@ -16,6 +17,8 @@ declare module 'vue-router' {
     open?: boolean;
     /** What the role must allow. */
     action?: Action;
+    /** The page's own keys, each with the message that says what it does. */
+    keys?: readonly (readonly [string, string])[];
   }
 }
 
@@ -25,6 +28,18 @@ export const router = createRouter({
   routes: [
     { path: '/', redirect: '/live' },
     { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
+    {
+      path: '/viewer',
+      name: 'viewer',
+      component: () => import('./pages/viewer/SeriesList.vue'),
+      meta: { title: 'viewer.title', action: images },
+    },
+    {
+      path: '/viewer/:series',
+      name: 'viewer-series',
+      component: () => import('./pages/viewer/OneSeries.vue'),
+      meta: { title: 'viewer.title', action: images, keys: VIEWER_KEYS },
+    },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },

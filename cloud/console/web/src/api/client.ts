@@ -27,6 +27,13 @@ export type ScaleRegion = Schemas['ScaleRegion'];
 export type GrowthCurves = Schemas['GrowthCurves'];
 export type Measure = Schemas['Measure'];
 
+export type Said = Schemas['Said'];
+export type SeriesItem = Schemas['SeriesItem'];
+export type SeriesFacts = Schemas['SeriesFacts'];
+export type SlabMode = Schemas['SlabMode'];
+export type TagRow = Schemas['TagRow'];
+export type UploadAccount = Schemas['UploadAccount'];
+
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 
 /** Once a loop is read its pictures show another frame: its place in the address makes the browser ask anew. */

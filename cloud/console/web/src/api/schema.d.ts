@@ -469,7 +469,7 @@ export interface paths {
         };
         /**
          * One image, or one of its frames, as numbers
-         * @description Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; rgb8: red, green, blue).
+         * @description Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; rgb8: red, green, blue), X-Frames (of this image). Where the image says so: X-Spacing (from column to column and from row to row), X-Directions (unit vectors along a row and along a column), X-Position (of the first pixel); LPS, mm.
          */
         get: operations["get_series_image"];
         put?: never;
@@ -5046,6 +5046,10 @@ export interface operations {
     get_slice: {
         parameters: {
             query: {
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+                /** @description Any name of the pane. */
+                pane?: string | null;
                 /** @description Three numbers with commas between them; LPS, mm. */
                 c: string;
                 /** @description Three numbers with commas between them; LPS, mm. */
@@ -5060,10 +5064,6 @@ export interface operations {
                 slab?: number;
                 /** @description What of a slab is shown. */
                 mode?: components["schemas"]["SlabMode"];
-                /** @description Of the facts; an older one is answered 409 changed. */
-                version?: number | null;
-                /** @description Any name of the pane. */
-                pane?: string | null;
             };
             header?: never;
             path: {
@@ -5150,6 +5150,10 @@ export interface operations {
     get_slice_png: {
         parameters: {
             query: {
+                /** @description Centre and width with a comma. */
+                window?: string | null;
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
                 /** @description Three numbers with commas between them; LPS, mm. */
                 c: string;
                 /** @description Three numbers with commas between them; LPS, mm. */
@@ -5164,10 +5168,6 @@ export interface operations {
                 slab?: number;
                 /** @description What of a slab is shown. */
                 mode?: components["schemas"]["SlabMode"];
-                /** @description Centre and width with a comma. */
-                window?: string | null;
-                /** @description Of the facts; an older one is answered 409 changed. */
-                version?: number | null;
             };
             header?: never;
             path: {

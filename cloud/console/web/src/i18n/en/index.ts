@@ -3,8 +3,9 @@ import admin from './admin';
 import live from './live';
 import shell from './shell';
 import stage from './stage';
+import viewer from './viewer';
 
-const en = { ...admin, ...live, ...shell, ...stage };
+const en = { ...admin, ...live, ...shell, ...stage, ...viewer };
 
 export type Messages = typeof en;
 export default en;

@@ -3,7 +3,8 @@ import admin from './admin';
 import live from './live';
 import shell from './shell';
 import stage from './stage';
+import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...live, ...shell, ...stage };
+const zh: Messages = { ...admin, ...live, ...shell, ...stage, ...viewer };
 
 export default zh;
