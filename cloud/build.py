@@ -29,6 +29,7 @@ from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import job
 from cloud.db.times import Clock, utc_now
 from cloud.errors import ConfigInvalid, StoreFull
+from cloud.examinations.adopt import adopt
 from cloud.infer import DescribingEngine, ServingEngine
 from cloud.infer.engines.onnx import OnnxEngine
 from cloud.infer.errors import InferError, ModelUnknown, ThresholdsInvalid
@@ -214,6 +215,7 @@ async def _open(
             on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
         )
     )
+    await adopt(database, config.examination_gap_s)
     bus = TopicBus()
     hub = Hub(database, bus)
     services = IngestServices(
@@ -233,6 +235,7 @@ async def _open(
         before_step=before_step,
         log=log,
         missing_after_s=config.missing_after_s,
+        examination_gap_s=config.examination_gap_s,
     )
     loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
     life: ModelLife | None = None

@@ -63,6 +63,8 @@ class Config:
     """Images read at the same time, at least 1: one is prepared while another is in the models."""
     missing_after_s: float = 60.0
     """A capture that was announced counts as missing after this many seconds without its images."""
+    examination_gap_s: float = 900.0
+    """A print without identity that comes after a longer pause on its device begins a new examination, seconds."""
     free_min_bytes: int = 2 * _GIB
     """Uploads are refused while the disk has less free than this, bytes."""
     queue_max: int = 20_000
@@ -79,7 +81,7 @@ class Config:
         for name in ("inference_threads", "inference_overlap", "queue_max", "open_uploads_max"):
             if getattr(self, name) < 1:
                 raise ConfigInvalid(f"{name} must be at least 1")
-        for name in ("missing_after_s", "free_min_bytes", "cache_bytes"):
+        for name in ("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes"):
             if getattr(self, name) < 0:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):

@@ -53,6 +53,7 @@ class Act(StrEnum):
     TOKEN_REVOKE = "token_revoke"
     WORKLIST_LOOK = "worklist_look"
     CHANGES_LOOK = "changes_look"
+    EXAMINATION_LOOK = "examination_look"
     CAPTURE_LOOK = "capture_look"
     IMAGE_LOOK = "image_look"
     RECEIPT_LOOK = "receipt_look"

@@ -12,26 +12,21 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
+from cloud.db.base import ROW_ID
+from cloud.db.base import metadata as metadata
+from cloud.db.examination_tables import examination as examination
+from cloud.db.examination_tables import examination_capture as examination_capture
+from cloud.db.examination_tables import examination_signature as examination_signature
+from cloud.db.examination_tables import image_brief as image_brief
+from cloud.db.examination_tables import image_review as image_review
+from cloud.db.examination_tables import protocol_tick as protocol_tick
 from cloud.db.times import UtcTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite gives row ids only to INTEGER primary keys.
-_RowId = BigInteger().with_variant(Integer, "sqlite")
 
 device = Table(
     "device",
@@ -47,7 +42,7 @@ device = Table(
 capture = Table(
     "capture",
     metadata,
-    Column("slot", _RowId, primary_key=True, autoincrement=True, comment="place on the console, from 1"),
+    Column("slot", ROW_ID, primary_key=True, autoincrement=True, comment="place on the console, from 1"),
     Column("capture_id", String(36), nullable=False, unique=True),
     Column("device_id", String(63), ForeignKey("device.device_id"), nullable=False),
     Column("request_id", String(36), nullable=True),
@@ -118,7 +113,7 @@ image = Table(
 ledger_entry = Table(
     "ledger_entry",
     metadata,
-    Column("ledger_index", _RowId, primary_key=True, autoincrement=False),
+    Column("ledger_index", ROW_ID, primary_key=True, autoincrement=False),
     Column("entry", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False, unique=True, comment="same block, same index"),
 )
@@ -135,7 +130,7 @@ ledger_state = Table(
 job = Table(
     "job",
     metadata,
-    Column("job_id", _RowId, primary_key=True, autoincrement=True),
+    Column("job_id", ROW_ID, primary_key=True, autoincrement=True),
     Column("kind", String(16), nullable=False),
     Column("subject_id", String(36), nullable=False, comment="image id"),
     Column("priority", Integer, nullable=False, comment="lower goes first"),
@@ -165,11 +160,12 @@ result = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("event_id", _RowId, primary_key=True, autoincrement=True, comment="SSE id, cursor"),
+    Column("event_id", ROW_ID, primary_key=True, autoincrement=True, comment="SSE id, cursor"),
     Column("capture_id", String(36), nullable=False),
     Column("device_id", String(63), nullable=False),
     Column("image_id", String(36), nullable=True, comment="set where the event is a result"),
     Column("event_time", UtcTime, nullable=False),
+    Column("examination_id", String(36), nullable=True, comment="another one that changed, or is gone"),
     sqlite_autoincrement=True,
 )
 
@@ -198,7 +194,7 @@ model_state = Table(
 model_event = Table(
     "model_event",
     metadata,
-    Column("event_id", _RowId, primary_key=True, autoincrement=True),
+    Column("event_id", ROW_ID, primary_key=True, autoincrement=True),
     Column("model", String(63), nullable=False, index=True),
     Column("action", String(16), nullable=False, comment="cloud.models.rules.Action"),
     Column("version", String(9), nullable=True),
@@ -289,7 +285,7 @@ account_try = Table(
 audit_entry = Table(
     "audit_entry",
     metadata,
-    Column("number", _RowId, primary_key=True, autoincrement=False, comment="from 1, without gaps"),
+    Column("number", ROW_ID, primary_key=True, autoincrement=False, comment="from 1, without gaps"),
     Column("entry_time", UtcTime, nullable=False),
     Column("actor", String(80), nullable=False),
     Column("act", String(32), nullable=False, comment="cloud.accounts.audit.Act"),

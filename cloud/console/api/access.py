@@ -95,6 +95,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/captures/{capture_id}/results/{image_id}.txt"): _looks(Act.RECEIPT_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/{picture}.png"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/assessment"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/examinations"): _looks(Act.WORKLIST_LOOK),
+    ("GET", "/api/examinations/{examination_id}"): _looks(Act.EXAMINATION_LOOK, "examination_id"),
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,

@@ -15,6 +15,8 @@ from cloud.console.api import (
     assessments,
     audit,
     captures,
+    events,
+    examinations,
     facts,
     ledger_files,
     pictures,
@@ -86,6 +88,8 @@ def _described_api() -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.include_router(captures.router())
+    app.include_router(examinations.router())
+    app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())
     app.include_router(facts.router())

@@ -6,26 +6,13 @@ The page's TypeScript types are generated from these, so every name here is a na
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from cloud.console.api.reading_models import Reading, Shown
-
-
-class Status(StrEnum):
-    """What a row shows: the capture's state, and for a result what the reading says."""
-
-    INCOMING = "incoming"
-    ANALYSING = "analysing"
-    NORMAL = "normal"
-    ABNORMAL = "abnormal"
-    REVIEW = "review"
-    REFUSED = "refused"
-    HELD = "held"
-    MISSING = "missing"
-    FAILED = "failed"
+from cloud.examinations.items import BoundBy
+from cloud.items import Status as Status
 
 
 class WorkImage(Shown):
@@ -42,6 +29,7 @@ class WorkImage(Shown):
     height_px: int = Field(description="Height, pixels.")
     frame_count: int = Field(description="1 for a still.")
     mm_per_pixel: float | None = Field(description="Scale, where known.")
+    scale_source: str | None = Field(description="Where the scale comes from.")
     source_format: str = Field(description="Format that the machine printed.")
     sha256: str = Field(description="SHA-256 of the stored bytes, hexadecimal.")
     reading: Reading | None = Field(description="The reading, where there is one.")
@@ -56,6 +44,19 @@ class StepTime(Shown):
     number: int = Field(description="1 to 13.")
     name: str = Field(description="The step's name.")
     ms: float | None = Field(description="Milliseconds; null where the step was not timed (yet).")
+
+
+class Belonging(Shown):
+    """The examination that a capture belongs to."""
+
+    examination_id: str = Field(description="UUID.")
+    number: int = Field(description="In the order of beginning, from 1.")
+    bound_by: BoundBy = Field(description="Who says that its prints belong together.")
+    capture_bound_by: BoundBy = Field(
+        description="Who says that this print belongs to it; device_and_time is a guess by device and pause."
+    )
+    patient_key: str | None = Field(description="The site's pseudonym of the patient, where known.")
+    gestational_age_days: float | None = Field(description="Gestational age that it has, days.")
 
 
 class WorkItem(Shown):
@@ -75,6 +76,8 @@ class WorkItem(Shown):
     steps: list[StepTime] = Field(description="The thirteen steps, in order.")
     waited_ms: float | None = Field(description="Time in the queue before step 11.")
     images: list[WorkImage] = Field(description="Stored images; empty before the commit.")
+    examination_id: str | None = Field(description="UUID of its examination.")
+    examination: Belonging | None = Field(description="Its examination.")
 
 
 class WorkList(Shown):

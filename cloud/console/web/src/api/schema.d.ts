@@ -72,6 +72,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/examinations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Examinations, the one with the newest print first */
+        get: operations["list_examinations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One examination with its prints */
+        get: operations["get_examination"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -80,8 +114,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Changes of captures as server-sent events
-         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
+         * Changes as server-sent events
+         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it comes an `examination` event with its examination as it is now (Examination), or `examination_gone` (ExaminationGone), under the id before: who is cut off between the two gets both again. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
          */
         get: operations["get_events"];
         put?: never;
@@ -482,13 +516,19 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
         Action: "see_images" | "see_system" | "read_audit" | "manage_users" | "manage_tokens";
+        /**
+         * AgeSource
+         * @description Where a gestational age comes from.
+         * @enum {string}
+         */
+        AgeSource: "header" | "days" | "lmp" | "edd";
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -583,6 +623,42 @@ export interface components {
              */
             digest: string;
         };
+        /**
+         * Belonging
+         * @description The examination that a capture belongs to.
+         */
+        Belonging: {
+            /**
+             * Examination Id
+             * @description UUID.
+             */
+            examination_id: string;
+            /**
+             * Number
+             * @description In the order of beginning, from 1.
+             */
+            number: number;
+            /** @description Who says that its prints belong together. */
+            bound_by: components["schemas"]["BoundBy"];
+            /** @description Who says that this print belongs to it; device_and_time is a guess by device and pause. */
+            capture_bound_by: components["schemas"]["BoundBy"];
+            /**
+             * Patient Key
+             * @description The site's pseudonym of the patient, where known.
+             */
+            patient_key: string | null;
+            /**
+             * Gestational Age Days
+             * @description Gestational age that it has, days.
+             */
+            gestational_age_days: number | null;
+        };
+        /**
+         * BoundBy
+         * @description Who says that captures belong together.
+         * @enum {string}
+         */
+        BoundBy: "study" | "device_and_time" | "person";
         /**
          * Caliper
          * @description A lateral ventricle and how wide it is.
@@ -717,6 +793,162 @@ export interface components {
              * @description Direction of the longer axis, 0..180, clockwise from +x.
              */
             angle_deg: number;
+        };
+        /**
+         * Examination
+         * @description One examination, as the list shows it. Research use, not for diagnosis.
+         */
+        Examination: {
+            /**
+             * Examination Id
+             * @description UUID.
+             */
+            examination_id: string;
+            /**
+             * Number
+             * @description In the order of beginning, from 1.
+             */
+            number: number;
+            /**
+             * Device Id
+             * @description Device of its first print.
+             */
+            device_id: string;
+            /** @description Who says that its prints belong together; device_and_time is a guess by device and pause. */
+            bound_by: components["schemas"]["BoundBy"];
+            /**
+             * Patient Key
+             * @description The site's pseudonym of the patient, where known.
+             */
+            patient_key: string | null;
+            /** @description Where one is known. */
+            gestational_age: components["schemas"]["ExaminationAge"] | null;
+            /**
+             * Began Time
+             * Format: date-time
+             * @description First word about its first print, server clock.
+             */
+            began_time: string;
+            /**
+             * Updated Time
+             * Format: date-time
+             * @description Last change, server clock.
+             */
+            updated_time: string;
+            /**
+             * Newest Slot
+             * @description Slot of its newest print; the list is in this order.
+             */
+            newest_slot: number;
+            /**
+             * Capture Count
+             * @description Prints.
+             */
+            capture_count: number;
+            /**
+             * Image Count
+             * @description Stored images.
+             */
+            image_count: number;
+            /**
+             * Read Count
+             * @description Images with a result.
+             */
+            read_count: number;
+            /**
+             * Reviewed Count
+             * @description Images that a person reviewed.
+             */
+            reviewed_count: number;
+            /** @description The most pressing of what is in it, after reviews. */
+            status: components["schemas"]["Status"];
+            /**
+             * Findings
+             * @description Findings of its images after reviews, without abstentions.
+             */
+            findings: string[];
+            /** @description The newest signature; null where there is none. */
+            signed: components["schemas"]["SignedFacts"] | null;
+        };
+        /**
+         * ExaminationAge
+         * @description The gestational age that an examination has.
+         */
+        ExaminationAge: {
+            /**
+             * Days
+             * @description Days, at the examination.
+             */
+            days: number;
+            /**
+             * Text
+             * @description The same to the nearest day, as 20w3d.
+             */
+            text: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description The moment for which it was reckoned.
+             */
+            time: string;
+            /** @description Where it comes from. */
+            source: components["schemas"]["AgeSource"];
+            /**
+             * By
+             * @description Who gave it; null where the machine's header did.
+             */
+            by: string | null;
+        };
+        /**
+         * ExaminationDetail
+         * @description One examination with all that is in it.
+         */
+        ExaminationDetail: {
+            /** @description As in the list. */
+            examination: components["schemas"]["Examination"];
+            /**
+             * Captures
+             * @description Its prints in the order in which they came.
+             */
+            captures: components["schemas"]["WorkItem"][];
+            /**
+             * Earlier
+             * @description Earlier examinations of the same patient, newest first, at most 20.
+             */
+            earlier: components["schemas"]["Examination"][];
+            /**
+             * Cursor
+             * @description Everything up to this event id is in here.
+             */
+            cursor: number;
+        };
+        /**
+         * ExaminationList
+         * @description A page of the worklist of examinations, the one with the newest print first.
+         */
+        ExaminationList: {
+            /**
+             * Items
+             * @description Examinations.
+             */
+            items: components["schemas"]["Examination"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: number | null;
+            /**
+             * Counts
+             * @description Examinations by status, under the same device and text; every status is named.
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Cursor
+             * @description Everything up to this event id is in the items.
+             */
+            cursor: number;
         };
         /**
          * FirstAsked
@@ -1646,6 +1878,28 @@ export interface components {
             code: string;
         };
         /**
+         * SignedFacts
+         * @description The newest signature under an examination.
+         */
+        SignedFacts: {
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * By
+             * @description Who.
+             */
+            by: string;
+            /**
+             * Changed After
+             * @description Whether an image, result, review or the age changed since.
+             */
+            changed_after: boolean;
+        };
+        /**
          * Spread
          * @description A length over several frames.
          */
@@ -2054,6 +2308,11 @@ export interface components {
              */
             mm_per_pixel: number | null;
             /**
+             * Scale Source
+             * @description Where the scale comes from.
+             */
+            scale_source: string | null;
+            /**
              * Source Format
              * @description Format that the machine printed.
              */
@@ -2158,6 +2417,13 @@ export interface components {
              * @description Stored images; empty before the commit.
              */
             images: components["schemas"]["WorkImage"][];
+            /**
+             * Examination Id
+             * @description UUID of its examination.
+             */
+            examination_id: string | null;
+            /** @description Its examination. */
+            examination: components["schemas"]["Belonging"] | null;
         };
         /**
          * WorkList
@@ -2333,6 +2599,85 @@ export interface operations {
                 };
                 content: {
                     "text/plain": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_examinations: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Whose newest print is older than this slot. */
+                before?: number | null;
+                /** @description Only these. */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description Only of this device. */
+                device_id?: string | null;
+                /** @description Number, beginning of the patient's pseudonym, part of the device's name, or a finding in English or Chinese. */
+                text?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationList"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_examination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationDetail"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */

@@ -77,6 +77,7 @@ const admin = {
     token_revoke: 'revoked a token',
     worklist_look: 'looked at the worklist',
     changes_look: 'followed the worklist',
+    examination_look: 'looked at an examination',
     capture_look: 'looked at a print',
     image_look: 'looked at an image',
     receipt_look: 'took a receipt',

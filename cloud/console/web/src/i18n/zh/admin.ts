@@ -78,6 +78,7 @@ const admin: typeof en = {
     token_revoke: '撤销令牌',
     worklist_look: '查看工作列表',
     changes_look: '跟踪工作列表',
+    examination_look: '查看了检查',
     capture_look: '查看打印',
     image_look: '查看图像',
     receipt_look: '下载回执',
