@@ -27,7 +27,14 @@ const shell = {
     it: 'IT',
     administrator: 'Administrator',
   } satisfies Record<Role, string>,
-  user: { menu: 'Account of {name}', title: 'Account', lock: 'Lock now', signOut: 'Sign out' },
+  user: {
+    menu: 'Account of {name}',
+    title: 'Account',
+    theme: 'Theme',
+    themes: { dark: 'Dark', light: 'Light', system: 'System' },
+    lock: 'Lock now',
+    signOut: 'Sign out',
+  },
   login: {
     title: 'Sign in',
     name: 'Name',

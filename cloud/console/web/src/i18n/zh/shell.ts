@@ -22,7 +22,14 @@ const shell: typeof en = {
     it: '信息技术',
     administrator: '管理员',
   },
-  user: { menu: '{name} 的账户', title: '账户', lock: '立即锁定', signOut: '退出登录' },
+  user: {
+    menu: '{name} 的账户',
+    title: '账户',
+    theme: '主题',
+    themes: { dark: '深色', light: '浅色', system: '跟随系统' },
+    lock: '立即锁定',
+    signOut: '退出登录',
+  },
   login: {
     title: '登录',
     name: '用户名',
