@@ -18,7 +18,9 @@ _STEPS: Final = (1, 2, 5, 10, 20, 50, 100, 200)
 _MOST_TICKS: Final = 6
 
 
-def growth_chart(measure: Measure, lengths: Sequence[LengthFacts], age_days: float, title: str) -> Chart | None:
+def growth_chart(
+    measure: Measure, lengths: Sequence[LengthFacts], age_days: float, title: str
+) -> Chart | None:
     """The chart of these lengths in mm; None where the age lies outside of the standard, and without a length."""
     reference = REFERENCES[measure]
     first, last = reference.first_week, reference.last_week
@@ -39,7 +41,9 @@ def growth_chart(measure: Measure, lengths: Sequence[LengthFacts], age_days: flo
         title=title,
         alt=f"{title}: " + ", ".join(f"{length.value:.1f}" for length in lengths) + f" ({weeks:.1f})",
         x_ticks=tuple(
-            Tick(at=at(week, low)[0], text=str(week)) for week in range(first, last + 1) if week % _WEEKS_APART == 0
+            Tick(at=at(week, low)[0], text=str(week))
+            for week in range(first, last + 1)
+            if week % _WEEKS_APART == 0
         ),
         y_ticks=tuple(Tick(at=at(first, y)[1], text=str(y)) for y in range(low, high + 1, step)),
         curves=tuple(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 import segno
@@ -30,16 +32,14 @@ def code_text(facts: ReportFacts) -> str:
 def drawn(text: str) -> tuple[int, str]:
     """Modules along the code's side with its quiet zone, and its dark modules as an SVG path of whole runs."""
     code = segno.make(text, error="m", micro=False)
-    runs: list[str] = []
-    side = 0
-    for y, row in enumerate(code.matrix_iter(border=_QUIET)):
-        side = len(row)
-        x = 0
-        while x < side:
-            begin = x
-            while x < side and row[x]:
-                x += 1
-            if x > begin:
-                runs.append(f"M{begin} {y}h{x - begin}v1h-{x - begin}z")
-            x += 1
-    return side, "".join(runs)
+    rows = [bytes(row) for row in code.matrix_iter(border=_QUIET)]
+    runs = [
+        f"M{begin} {y}h{end - begin}v1h-{end - begin}z" for y, row in enumerate(rows) for begin, end in _dark(row)
+    ]
+    return len(rows), "".join(runs)
+
+
+def _dark(row: bytes) -> Iterator[tuple[int, int]]:
+    """Begin and end of each run of dark modules."""
+    for found in re.finditer(rb"\x01+", row):
+        yield found.span()

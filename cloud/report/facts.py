@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from cloud.examinations.items import AgeSource, BoundBy
+
 Point: TypeAlias = tuple[float, float]
 """From the left and from the top, as shares of a picture's or a chart's width and height, 0..1 inside of it."""
 
@@ -20,30 +22,6 @@ class Author(StrEnum):
 
     MODEL = "model"
     PERSON = "person"
-
-
-class BoundBy(StrEnum):
-    """How the images of an examination came together."""
-
-    STUDY = "study"
-    """By the examination's identity."""
-    DEVICE_AND_TIME = "device_and_time"
-    """A guess by device and time."""
-    PERSON = "person"
-    """A person put them together."""
-
-
-class AgeSource(StrEnum):
-    """Where a gestational age comes from."""
-
-    HEADER = "header"
-    """The image's header."""
-    DAYS = "days"
-    """A person gave weeks and days."""
-    LMP = "lmp"
-    """A person gave the first day of the last period."""
-    EDD = "edd"
-    """A person gave the expected date of delivery."""
 
 
 class Standing(StrEnum):
@@ -75,8 +53,6 @@ class GivenAge:
     """Where it comes from."""
     given_by: str | None
     """Name of the person who gave it; None where nobody did."""
-    given_time: datetime | None
-    """When they gave it; None as above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 MINUS = "−"
@@ -45,7 +45,13 @@ def weeks_and_days(days: float) -> tuple[int, int]:
     return divmod(round(days), 7)
 
 
-def moment(time: datetime, zone: ZoneInfo) -> str:
+def zone_of(name: str) -> tzinfo:
+    """The time zone of an IANA name; UTC is known on every machine. Raises ValueError, or KeyError for one that this
+    machine does not know."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def moment(time: datetime, zone: tzinfo) -> str:
     """Date, time to the minute and distance from UTC in this zone."""
     local = time.astimezone(zone)
     offset = local.strftime("%z")

@@ -1,4 +1,4 @@
-"""Beside the thirteen steps: report: what is drawn over a still: lines in shares of the still, from a reading's JSON."""
+"""Beside the thirteen steps: report: what is drawn over a still: lines in shares of it, from a reading's JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _ACROSS: Final = 0.011
 """Half the stroke across a caliper's end, as a share of the still's height."""
 
 
-def strokes_of(reading: Mapping[str, Any], corrected: Mapping[str, float] | None = None) -> tuple[Stroke, ...]:
+def strokes_of(
+    reading: Mapping[str, Any], corrected: Mapping[str, float] | None = None
+) -> tuple[Stroke, ...]:
     """The crop, the head's outline and axes, the midline and the measured caliper; a person's ellipse, where there is
     one, over them."""
     size_px = (float(reading["image"]["width_px"]), float(reading["image"]["height_px"]))

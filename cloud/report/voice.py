@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime, tzinfo
 
 from cloud.infer.reasons import SENTENCES, AbstainReason
 from cloud.infer.thresholds import REMARK_SENTENCES, RemarkCode
@@ -19,7 +18,7 @@ from sonorelay.contract.reasons import EDGE_RULES, EdgeReason
 class Voice:
     """Says things in one language. A code that it does not know is said as it is, made plain."""
 
-    def __init__(self, language: Language, zone: ZoneInfo) -> None:
+    def __init__(self, language: Language, zone: tzinfo) -> None:
         self.language = language
         self._words = WORDS[language]
         self._zone = zone
@@ -52,7 +51,9 @@ class Voice:
             return first
         day, zone = first.split(" ")[0], first.split(" ")[-1]
         last = last.removeprefix(f"{day} ")
-        return self.say("head.span", began=first.removesuffix(f" {zone}") if last.endswith(zone) else first, ended=last)
+        return self.say(
+            "head.span", began=first.removesuffix(f" {zone}") if last.endswith(zone) else first, ended=last
+        )
 
     def plane(self, image: ImageFacts) -> str:
         """What the image shows: a person's word first."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from cloud.report import tables
 from cloud.report.chart import CENTILES
 from cloud.report.code import code_text, drawn
 from cloud.report.facts import NORMAL, ImageFacts, ReportFacts, Standing, UnreadFacts
 from cloud.report.key_images import key_images
-from cloud.report.numbers import probability_text
+from cloud.report.numbers import probability_text, zone_of
 from cloud.report.plain import plain
 from cloud.report.sheet import Code, Language, Line, Pair, Sheet, Tone
 from cloud.report.voice import Voice
@@ -27,7 +26,7 @@ _STANDING_TONES: Final = {
 
 def worded(facts: ReportFacts, language: Language, *, all_heat: bool = False) -> Sheet:
     """The report in this language; `all_heat`: every key image with its heat map, not the abnormal ones alone."""
-    voice = Voice(language, ZoneInfo(facts.time_zone))
+    voice = Voice(language, zone_of(facts.time_zone))
     images = key_images(facts.images, voice, all_heat=all_heat)
     places = {"shown": len(images), "all": len(facts.images)}
     return Sheet(
@@ -110,7 +109,9 @@ def _summary(facts: ReportFacts, voice: Voice) -> Iterator[Line]:
             yield _decision(image, voice)
         for remark in image.remarks:
             places = {"value": tables.remark_value(remark.value, remark.unit), "unit": remark.unit}
-            text = voice.say("summary.remark", number=image.number, what=_ended(voice.remark(remark), voice), **places)
+            text = voice.say(
+                "summary.remark", number=image.number, what=_ended(voice.remark(remark), voice), **places
+            )
             yield Line(text=text, tone=Tone.ABNORMAL)
     for unread in facts.unread:
         yield _unread(unread, voice)

@@ -98,7 +98,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "by.person": "person",
     "measure.outside": "standard: {first} to {last} w only",
     "measure.not_relied_on": "not relied on",
-    "note.formula": "HC: perimeter of the fitted ellipse (Ramanujan 1914). z = (x − mean) / SD at exact weeks, x in mm.",
+    "note.formula": "HC: perimeter of the fitted ellipse (Ramanujan 1914). z = (x − mean) / SD at exact weeks.",
     "note.reference": "[{number}] {text}",
     "note.no_age": "No gestational age was given: there is no z-score, no centile and no growth chart.",
     "note.pixels": "Lengths in px: the scale of the image is not known.",
@@ -111,11 +111,11 @@ ENGLISH: Final[Mapping[str, str]] = {
     "chart.ventricle_width": "Lateral ventricle",
     "images.title": "Key images",
     "images.caption": "Image {number}: {plane}",
-    "images.heat": "Image {number}: evidence for \"{name}\"",
+    "images.heat": 'Image {number}: evidence for "{name}"',
     "images.frame": "frame {frame} of {frames}",
-    "images.note": "Solid: outline of the head (model); dashed blue: corrected by a person; short line: ventricle caliper; "
-    "dotted: midline; dashed square: part that was classified. {shown} of {all} images are shown, the most pressing first; "
-    "pictures are reduced, the originals are kept on the server.",
+    "images.note": "Solid: outline of the head (model); dashed blue: corrected by a person; short line: ventricle "
+    "caliper; dotted: midline; dashed square: part that was classified. {shown} of {all} images are shown, the most "
+    "pressing first; pictures are reduced, the originals are kept on the server.",
     "checklist.title": "Completeness: {seen} of {all} seen",
     "checklist.item": "Plane or structure",
     "checklist.state": "State",
@@ -156,8 +156,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     "proof.key": "Verifier key",
     "proof.images": "Entries: image / result / review",
     "proof.entry": "{number}: {image} / {result} / {review}",
-    "proof.note": "Whoever has the log's files checks with `sonorelay-cloud ledger verify` that these entries stand in it, and "
-    "that this checkpoint is part of its history. The code holds the same.",
+    "proof.note": "Whoever has the log's files checks with sonorelay-cloud ledger verify that these entries stand "
+    "in it, and that this checkpoint is part of its history. The code holds the same.",
     "proof.code": "QR code: examination, signature's entry and digest, verifier key, checkpoint",
 }
 """By key; {places} are filled in."""
@@ -268,8 +268,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "images.caption": "图像 {number}：{plane}",
     "images.heat": "图像 {number}：“{name}”的依据",
     "images.frame": "第 {frame} 帧，共 {frames} 帧",
-    "images.note": "实线：胎头轮廓（模型）；蓝色虚线：人工更正；短线：侧脑室测量线；点线：中线；虚线方框：用于分类的区域。"
-    "共 {all} 幅，显示 {shown} 幅，最需关注者在前；报告中的图片已缩小，原图保存在服务器上。",
+    "images.note": "实线：胎头轮廓（模型）；蓝色虚线：人工更正；短线：侧脑室测量线；点线：中线；"
+    "虚线方框：用于分类的区域。共 {all} 幅，显示 {shown} 幅，最需关注者在前；报告中的图片已缩小，原图保存在服务器上。",
     "checklist.title": "完整性：{all} 项中已显示 {seen} 项",
     "checklist.item": "切面或结构",
     "checklist.state": "状态",
@@ -310,8 +310,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "proof.key": "验证公钥",
     "proof.images": "条目：图像 / 结果 / 复核",
     "proof.entry": "{number}：{image} / {result} / {review}",
-    "proof.note": "持有账本文件者可用 `sonorelay-cloud ledger verify` 核对这些条目确在账本之中，并核对此检查点属于其历史。"
-    "二维码含有相同内容。",
+    "proof.note": "持有账本文件者可用 sonorelay-cloud ledger verify 核对这些条目确在账本之中，"
+    "并核对此检查点属于其历史。二维码含有相同内容。",
     "proof.code": "二维码：检查、签署条目及其摘要、验证公钥、检查点",
 }
 """The same keys."""

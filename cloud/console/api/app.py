@@ -20,6 +20,7 @@ from cloud.console.api import (
     facts,
     ledger_files,
     pictures,
+    reports,
     sessions,
     tokens,
     users,
@@ -89,6 +90,7 @@ def _described_api() -> FastAPI:
     )
     app.include_router(captures.router())
     app.include_router(examinations.router())
+    app.include_router(reports.router())
     app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())

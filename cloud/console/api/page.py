@@ -40,6 +40,7 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/")
     @routes.get("/live")
     @routes.get("/live/{capture_id}")
+    @routes.get("/report/{examination_id}")
     @routes.get("/login")
     @routes.get("/welcome")
     @routes.get("/account")

@@ -9,12 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cloud.examinations.items import AgeSource, BoundBy
 from cloud.infer.biometry import REFERENCES, place
 from cloud.infer.reasons import AbstainReason
 from cloud.report.facts import (
-    AgeSource,
     Author,
-    BoundBy,
     ChecklistFacts,
     GivenAge,
     ImageFacts,
@@ -30,7 +29,7 @@ from cloud.report.facts import (
     UnreadFacts,
 )
 from cloud.report.strokes import strokes_of
-from tests.cloud.console.world import Verdict, brain_shot, made_reading, png_of
+from tests.cloud.console.readings import Verdict, brain_shot, made_reading, png_of
 
 BEGAN = datetime(2026, 11, 27, 1, 12, tzinfo=UTC)
 AGE_DAYS = 152.0
@@ -41,7 +40,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def length(name: str, value: float, sd: float, *, author: Author = Author.MODEL, unit: str = "mm") -> LengthFacts:
+def length(
+    name: str, value: float, sd: float, *, author: Author = Author.MODEL, unit: str = "mm"
+) -> LengthFacts:
     """A measured value, placed in its standard where it has one."""
     known = {each.value: each for each in REFERENCES}
     placed = place(known[name], value, AGE_DAYS, sd) if name in known and unit == "mm" else None
@@ -202,9 +203,7 @@ def report_facts(found: tuple[ImageFacts, ...], **changes: Any) -> ReportFacts:
         "began_time": BEGAN,
         "active_time": BEGAN + timedelta(minutes=9),
         "bound_by": BoundBy.STUDY,
-        "age": GivenAge(
-            days=AGE_DAYS, source=AgeSource.LMP, given_by="dr.lin", given_time=BEGAN + timedelta(minutes=12)
-        ),
+        "age": GivenAge(days=AGE_DAYS, source=AgeSource.LMP, given_by="dr.lin"),
         "images": found,
         "unread": (UnreadFacts(status="held", reason="SECTOR_NOT_FOUND", count=1),),
         "checklist": ChecklistFacts(

@@ -79,6 +79,8 @@ const admin: typeof en = {
     worklist_look: '查看工作列表',
     changes_look: '跟踪工作列表',
     examination_look: '查看了检查',
+    report_look: '查看报告',
+    report_export: '下载报告',
     capture_look: '查看打印',
     image_look: '查看图像',
     receipt_look: '下载回执',
