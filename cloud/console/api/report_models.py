@@ -141,3 +141,4 @@ class Report(Laid):
     proof: list[SheetPair] = Field(description="What a verifier needs.")
     proof_note: str = Field(description="What to do with it.")
     code: SheetCode = Field(description="The same as a QR code.")
+    file_name: str = Field(description="Name of the PDF.")

@@ -25,6 +25,12 @@ export const router = createRouter({
   routes: [
     { path: '/', redirect: '/live' },
     { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
+    {
+      path: '/report/:exam',
+      name: 'report',
+      component: () => import('./pages/Report.vue'),
+      meta: { title: 'report.title', action: images },
+    },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },

@@ -22,6 +22,12 @@ export type CodesOffered = Schemas['CodesOffered'];
 export type UserFacts = Schemas['UserFacts'];
 export type TokenFacts = Schemas['TokenFacts'];
 export type AuditRow = Schemas['AuditRow'];
+export type Report = Schemas['Report'];
+export type SheetTable = Schemas['SheetTable'];
+export type SheetPair = Schemas['SheetPair'];
+export type SheetChart = Schemas['SheetChart'];
+export type SheetImage = Schemas['SheetImage'];
+export type Tone = Schemas['Tone'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 

@@ -1947,6 +1947,11 @@ export interface components {
             proof_note: string;
             /** @description The same as a QR code. */
             code: components["schemas"]["SheetCode"];
+            /**
+             * File Name
+             * @description Name of the PDF.
+             */
+            file_name: string;
         };
         /**
          * Role

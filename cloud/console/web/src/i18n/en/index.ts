@@ -1,9 +1,10 @@
 // One file for each area of the page; a key has its place in exactly one of them.
 import admin from './admin';
 import live from './live';
+import report from './report';
 import shell from './shell';
 
-const en = { ...admin, ...live, ...shell };
+const en = { ...admin, ...live, ...report, ...shell };
 
 export type Messages = typeof en;
 export default en;
