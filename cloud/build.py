@@ -23,6 +23,7 @@ from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
 from cloud.console.api.services import ConsoleServices
+from cloud.console.api.site import Site
 from cloud.db import Database, Tx, migrate
 from cloud.db.job_table import JobTable
 from cloud.db.sqlite import SqliteDatabase
@@ -30,6 +31,9 @@ from cloud.db.tables import job
 from cloud.db.times import Clock, utc_now
 from cloud.errors import ConfigInvalid, StoreFull
 from cloud.examinations.adopt import adopt
+from cloud.examinations.all import make_examinations
+from cloud.examinations.protocol import Protocol, ProtocolInvalid, load_protocol, shipped_protocol
+from cloud.examinations.services import ExaminationServices
 from cloud.infer import DescribingEngine, ServingEngine
 from cloud.infer.engines.onnx import OnnxEngine
 from cloud.infer.errors import InferError, ModelUnknown, ThresholdsInvalid
@@ -51,6 +55,7 @@ from cloud.models.servicer import ModelServicer
 from cloud.models.site import SiteModels
 from cloud.models.start import open_site
 from cloud.monitor.missing import MissingWatch
+from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
 from cloud.publish.topic import TopicBus
@@ -251,7 +256,7 @@ async def _open(
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, hub, engine)),
+        app=create_app(_console(config, services, accounts, hub, engine, signer)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
@@ -302,6 +307,19 @@ def site_thresholds(config: Config) -> ThresholdScheme:
         raise ConfigInvalid(f"thresholds_file: {exc}") from exc
 
 
+def site_protocol(config: Config) -> Protocol:
+    """What an examination has to show at this site, without what tells what the site does not tell.
+
+    Raises ConfigInvalid for a file that cannot be used.
+    """
+    try:
+        file = config.protocol_file
+        protocol = shipped_protocol() if file is None else load_protocol(file)
+    except ProtocolInvalid as exc:
+        raise ConfigInvalid(f"protocol_file: {exc}") from exc
+    return protocol.without_sex(SexPolicy(FetalSex(config.fetal_sex)))
+
+
 def _worker(
     config: Config,
     services: IngestServices,
@@ -335,7 +353,9 @@ def _console(
     accounts: Accounts,
     hub: Hub,
     engine: DescribingEngine | None,
+    signer: Signer,
 ) -> ConsoleServices:
+    sex = SexPolicy(FetalSex(config.fetal_sex))
     return ConsoleServices(
         database=services.database,
         accounts=accounts,
@@ -344,7 +364,18 @@ def _console(
         ledger=services.ledger,
         ledger_dir=config.data_dir / "ledger",
         engine=engine,
-        thresholds=site_thresholds(config),
+        examinations=make_examinations(
+            ExaminationServices(
+                database=services.database,
+                ledger=services.ledger,
+                signer=signer,
+                bus=services.bus,
+                clock=services.clock,
+                sex=sex,
+                protocol=site_protocol(config),
+            )
+        ),
+        site=Site(thresholds=site_thresholds(config), sex=sex),
         clock=services.clock,
         version=installed_version(),
         site_name=config.site_name,

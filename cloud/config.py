@@ -16,6 +16,8 @@ from cloud.report.numbers import zone_of
 
 ENGINES: Final = ("onnx", "openvino", "triton")
 """What `engine` may be."""
+FETAL_SEX: Final = ("withhold", "allow")
+"""What `fetal_sex` may be."""
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
 
@@ -47,6 +49,10 @@ class Config:
     program. The site's own versions lie in data_dir/models."""
     thresholds_file: Path | None = None
     """The site's own limits for lengths, TOML; not set: the program's. README: Measurements and references."""
+    protocol_file: Path | None = None
+    """What an examination has to show at this site, YAML; not set: the program's general second-trimester one."""
+    fetal_sex: str = "withhold"
+    """"withhold": what tells the sex of a fetus is neither taken in nor shown. "allow": it is, where the law allows."""
     inference: bool = True
     """False: images are taken and kept, none is read; their jobs wait."""
     engine: str = "onnx"
@@ -99,6 +105,8 @@ class Config:
             ) from exc
         if self.engine not in ENGINES:
             raise ConfigInvalid(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        if self.fetal_sex not in FETAL_SEX:
+            raise ConfigInvalid(f"fetal_sex must be one of {', '.join(FETAL_SEX)}, not {self.fetal_sex!r}")
         if self.triton_deadline_s <= 0:
             raise ConfigInvalid("triton_deadline_s must be above 0")
         _check_all_or_none(self, ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cloud.examinations.review_items import Review
 
 
 class CaptureState(StrEnum):
@@ -81,6 +84,8 @@ class WorkImage:
     """Index of the result's entry."""
     timings_ms: dict[str, float]
     """queue, infer; where there is a result."""
+    review: Review | None
+    """The newest review by a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,12 @@ class Action(StrEnum):
     """Worklist, stills, readings, receipts and their changes."""
     SEE_SYSTEM = "see_system"
     """Version, counts, models and key of the ledger."""
+    REVIEW = "review"
+    """Say of an image whether its reading is right."""
+    SIGN = "sign"
+    """Sign an examination."""
+    ARRANGE = "arrange"
+    """Move prints between examinations, give a gestational age, tick what was seen."""
     READ_AUDIT = "read_audit"
     """Search who did what."""
     MANAGE_USERS = "manage_users"
@@ -36,6 +42,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
     Role.DOCTOR: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: True,
+        Action.SIGN: True,
+        Action.ARRANGE: True,
         Action.READ_AUDIT: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
@@ -43,6 +52,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
     Role.SONOGRAPHER: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: False,
+        Action.SIGN: False,
+        Action.ARRANGE: True,
         Action.READ_AUDIT: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
@@ -50,6 +62,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
     Role.RESEARCHER: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: False,
+        Action.SIGN: False,
+        Action.ARRANGE: False,
         Action.READ_AUDIT: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
@@ -58,6 +73,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
     Role.IT: {
         Action.SEE_IMAGES: False,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: False,
+        Action.SIGN: False,
+        Action.ARRANGE: False,
         Action.READ_AUDIT: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
@@ -65,6 +83,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
     Role.ADMINISTRATOR: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: True,
+        Action.SIGN: False,
+        Action.ARRANGE: True,
         Action.READ_AUDIT: True,
         Action.MANAGE_USERS: True,
         Action.MANAGE_TOKENS: True,

@@ -56,7 +56,7 @@ _OF_CAPTURE: Final = Prepared(
         examination_capture.c.device_id,
         examination_capture.c.slot,
         examination_capture.c.bound_by,
-        examination.c.examination_key,
+        examination_capture.c.joined_time,
         examination.c.bound_by.label("examination_bound_by"),
     )
     .join(examination, examination.c.examination_id == examination_capture.c.examination_id)
@@ -180,7 +180,7 @@ def place(tx: Tx, capture_ids: Iterable[str], examination_id: str, bound_by: Bou
 
 
 def link_of(tx: Tx, capture_id: str) -> Any | None:
-    """Where a capture stands: examination_id, device_id, slot, bound_by; None where it has no examination."""
+    """Where a capture stands (examination_id, device_id, slot, bound_by, joined_time); None where it stands nowhere."""
     return _OF_CAPTURE.first(tx, {"of_capture": capture_id})
 
 

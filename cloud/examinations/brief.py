@@ -16,6 +16,11 @@ from cloud.items import Status
 LENGTHS: Final = ("hc", "bpd", "ofd", "ventricle_width", "midline_shift")
 """Lengths that a reading can have in millimetres."""
 
+PLANE_DOUBTS: Final = frozenset(
+    {"IMAGE_UNREADABLE", "IMAGE_BLANK", "NOT_KNOWN_PLANE", "UNLIKE_TRAINING", "PLANE_UNCERTAIN"}
+)
+"""With one of these the plane that a reading names is not relied on."""
+
 _UNBRIEFED: Final = Prepared(
     sa.select(result.c.image_id, result.c.ok, result.c.reading, result.c.ledger_index)
     .join(image, image.c.image_id == result.c.image_id)
@@ -27,7 +32,7 @@ _UNBRIEFED: Final = Prepared(
 def write_missing(tx: Tx, capture_id: str) -> None:
     """Writes the brief of each result of a capture that has none yet."""
     for row in _UNBRIEFED.all(tx, {"of_capture": capture_id}):
-        said = brief_of(row.reading) if row.ok else _NOTHING
+        said = of_result(row.ok, row.reading)
         values = {
             "image_id": row.image_id,
             "capture_id": capture_id,
@@ -39,15 +44,17 @@ def write_missing(tx: Tx, capture_id: str) -> None:
         prepared.insert(image_brief, *values).run(tx, values)
 
 
-def brief_of(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """The brief of a reading's JSON form: status, finding, plane, subplane, measured."""
+def of_result(ok: bool, reading: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The brief of a result, with the JSON form of its reading: status, finding, plane, subplane, measured."""
+    if not ok or reading is None:
+        return _NOTHING
     status = reading_status(reading)
     subplane = reading.get("subplane")
     lengths = reading["measurements"] if reading.get("lengths_judged") else None
     return {
         "status": status.value,
         "finding": None if status is Status.REVIEW else reading["finding"],
-        "plane": reading["plane"],
+        "plane": None if PLANE_DOUBTS.intersection(reading["abstain_reasons"]) else reading["plane"],
         "subplane": subplane["label"] if subplane and subplane["sure"] else None,
         "measured": [name for name in LENGTHS if lengths and lengths.get(f"{name}_mm") is not None],
     }

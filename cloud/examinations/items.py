@@ -95,3 +95,7 @@ class Examination:
     """Findings of its images after reviews, without those that abstained, in the alphabet's order."""
     signed: Signed | None
     """The newest signature."""
+    seen_count: int
+    """Items of the protocol that were seen."""
+    item_count: int
+    """Items of the protocol."""

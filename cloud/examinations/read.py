@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from cloud.db import Tx
 from cloud.db.prepared import Prepared
 from cloud.db.tables import examination
+from cloud.examinations.completeness import read_coverage
 from cloud.examinations.items import AgeSource, BoundBy, Examination, GivenAge, Signed
+from cloud.examinations.protocol import Protocol
 from cloud.examinations.words import findings_named
 from cloud.items import Status
 
@@ -43,28 +45,30 @@ class Wanted:
     """Only those whose number is this, or whose patient's pseudonym, device or finding begins so or holds it."""
 
 
-def read_examination(tx: Tx, examination_id: str) -> Examination | None:
+def read_examination(tx: Tx, protocol: Protocol, examination_id: str) -> Examination | None:
     """One examination as it is now; None where there is none of this id."""
     row = _ONE.first(tx, {"of_examination": examination_id})
-    return None if row is None else _examination(row)
+    return None if row is None else _examinations(tx, protocol, [row])[0]
 
 
-def read_earlier(tx: Tx, of: Examination) -> list[Examination]:
+def read_earlier(tx: Tx, protocol: Protocol, of: Examination) -> list[Examination]:
     """Earlier examinations of the same patient, newest first; none where the patient is not known."""
     if of.patient_key is None:
         return []
     asked = {"of_patient": of.patient_key, "but": of.examination_id, "before": of.newest_slot}
-    return [_examination(row) for row in _EARLIER.all(tx, asked)]
+    return _examinations(tx, protocol, _EARLIER.all(tx, asked))
 
 
-def read_list(tx: Tx, wanted: Wanted, limit: int, before: int | None = None) -> list[Examination]:
+def read_list(
+    tx: Tx, protocol: Protocol, wanted: Wanted, limit: int, before: int | None = None
+) -> list[Examination]:
     """Up to `limit` examinations, the one with the newest print first; those before the slot `before` where given."""
     rows = _narrowed(_COLUMNS, wanted).order_by(examination.c.newest_slot.desc()).limit(limit)
     if wanted.states:
         rows = rows.where(examination.c.state.in_([state.value for state in wanted.states]))
     if before is not None:
         rows = rows.where(examination.c.newest_slot < before)
-    return [_examination(row) for row in tx.execute(rows)]
+    return _examinations(tx, protocol, tx.execute(rows).all())
 
 
 def count_by_state(tx: Tx, wanted: Wanted) -> dict[Status, int]:
@@ -92,7 +96,14 @@ def _narrowed(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     return query
 
 
-def _examination(row: Any) -> Examination:
+def _examinations(tx: Tx, protocol: Protocol, rows: Sequence[Any]) -> list[Examination]:
+    coverage = read_coverage(tx, protocol, [row.examination_id for row in rows])
+    return [
+        _examination(row, sum(one.is_seen for one in coverage[row.examination_id]), protocol) for row in rows
+    ]
+
+
+def _examination(row: Any, seen_count: int, protocol: Protocol) -> Examination:
     return Examination(
         examination_id=row.examination_id,
         number=row.number,
@@ -110,6 +121,8 @@ def _examination(row: Any) -> Examination:
         state=Status(row.state),
         findings=tuple(row.findings.split()),
         signed=None if row.signed_time is None else _signed(row),
+        seen_count=seen_count,
+        item_count=len(protocol.items),
     )
 
 

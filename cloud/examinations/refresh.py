@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from cloud.db import Tx, prepared
 from cloud.db.prepared import Prepared
-from cloud.db.tables import capture, examination, examination_capture, image, image_brief
+from cloud.db.tables import capture, examination, examination_capture, image, image_brief, protocol_tick
 from cloud.examinations import brief
 from cloud.examinations.content import content_digest
 from cloud.examinations.states import OF_CAPTURE, examination_state
@@ -79,7 +79,8 @@ def refresh(tx: Tx, examination_id: str, now: datetime) -> None:
     of = {"of_examination": examination_id}
     captures = _CAPTURES.all(tx, of)
     if not captures:
-        tx.execute(sa.delete(examination).where(examination.c.examination_id == examination_id))
+        for table in (protocol_tick, examination):
+            tx.execute(sa.delete(table).where(table.c.examination_id == examination_id))
         return
     values = {**_derived(tx, of, captures), "updated_time": now}
     signed = _SIGNED.one(tx, of)

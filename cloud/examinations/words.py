@@ -1,4 +1,4 @@
-"""Examinations: the words by which people search findings, in English and Chinese."""
+"""Examinations: what images and findings can be called, and the words by which people search findings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ FINDING_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "other": ("another anomaly", "other anomaly", "其他异常"),
 }
 """Finding to what people call it; a test compares the keys with the labels of the shipped model."""
+
+
+PLANES: Final = ("brain", "abdomen", "femur", "thorax", "other")
+"""Planes that an image can show; a test compares them with the labels of the shipped model."""
+SUBPLANES: Final = ("trans-thalamic", "trans-ventricular", "trans-cerebellar")
+"""Planes of the brain, likewise."""
 
 
 def findings_named(text: str) -> list[str]:

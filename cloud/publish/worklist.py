@@ -12,6 +12,8 @@ from sqlalchemy import Row
 from cloud.db import Tx
 from cloud.db.prepared import Prepared
 from cloud.db.tables import capture, examination, examination_capture, image, part, result
+from cloud.examinations.review_items import Review
+from cloud.examinations.review_rows import newest_reviews
 from cloud.items import Belonging, CaptureState, ImageState, WorkImage, WorkItem
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, trace_id
 
@@ -123,7 +125,9 @@ _IMAGE_SOURCE: Final = Prepared(
 def read_item(tx: Tx, capture_id: str) -> WorkItem | None:
     """One capture as it is now; None where there is none of this id."""
     row = _CAPTURE.first(tx, {"of_capture": capture_id})
-    return None if row is None else _item(row, _IMAGES_OF_ONE.all(tx, {"of_capture": capture_id}))
+    if row is None:
+        return None
+    return _item(row, _IMAGES_OF_ONE.all(tx, {"of_capture": capture_id}), newest_reviews(tx, [capture_id]))
 
 
 def read_items(
@@ -180,8 +184,9 @@ def split_digests(joined: bytes) -> tuple[bytes, ...]:
 
 def _items(tx: Tx, captures: sa.Select[Any]) -> list[WorkItem]:
     found = tx.execute(captures).all()
-    images = _images(tx, [row.capture_id for row in found])
-    return [_item(row, images.get(row.capture_id, ())) for row in found]
+    capture_ids = [row.capture_id for row in found]
+    images, reviews = _images(tx, capture_ids), newest_reviews(tx, capture_ids)
+    return [_item(row, images.get(row.capture_id, ()), reviews) for row in found]
 
 
 def _images(tx: Tx, capture_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
@@ -194,7 +199,7 @@ def _images(tx: Tx, capture_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     return by_capture
 
 
-def _item(row: Any, images: Sequence[Any]) -> WorkItem:
+def _item(row: Any, images: Sequence[Any], reviews: Mapping[str, Review]) -> WorkItem:
     return WorkItem(
         capture_id=row.capture_id,
         trace_id=trace_id(row.capture_id),
@@ -208,7 +213,7 @@ def _item(row: Any, images: Sequence[Any]) -> WorkItem:
         notified_time=row.notified_time,
         updated_time=row.updated_time,
         steps_ms={**row.edge_timings_ms, **row.cloud_timings_ms},
-        images=tuple(_work_image(each) for each in images),
+        images=tuple(_work_image(each, reviews.get(each.image_id)) for each in images),
         examination=None if row.examination_id is None else _belonging(row),
     )
 
@@ -224,7 +229,7 @@ def _belonging(row: Any) -> Belonging:
     )
 
 
-def _work_image(row: Any) -> WorkImage:
+def _work_image(row: Any, review: Review | None) -> WorkImage:
     state = ImageState.ANALYSING
     if row.ok is not None:
         state = ImageState.RESULT if row.ok else ImageState.FAILED
@@ -247,4 +252,5 @@ def _work_image(row: Any) -> WorkImage:
         ledger_index=row.ledger_index,
         result_ledger_index=row.result_ledger_index,
         timings_ms=row.timings_ms or {},
+        review=review,
     )

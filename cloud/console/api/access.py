@@ -62,6 +62,7 @@ _SIGNED_IN: Final = Rule(standing=Standing.SIGNED_IN)
 _PERSON: Final = Rule(standing=Standing.PERSON)
 _SESSION: Final = Rule(standing=Standing.SESSION)
 _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
+_ARRANGE: Final = Rule(standing=Standing.PERSON, action=Action.ARRANGE)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
 
 
@@ -100,6 +101,18 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/examinations/{examination_id}"): _looks(Act.EXAMINATION_LOOK, "examination_id"),
     ("GET", "/api/examinations/{examination_id}/report"): _looks(Act.REPORT_LOOK, "examination_id"),
     ("GET", "/api/examinations/{examination_id}/report.pdf"): _looks(Act.REPORT_EXPORT, "examination_id"),
+    ("PATCH", "/api/examinations/{examination_id}"): _ARRANGE,
+    ("PUT", "/api/examinations/{examination_id}/protocol/{item}"): _ARRANGE,
+    ("POST", "/api/captures/{capture_id}/examination"): _ARRANGE,
+    ("POST", "/api/examinations/{examination_id}/signatures"): Rule(
+        standing=Standing.PERSON, action=Action.SIGN
+    ),
+    ("GET", "/api/examinations/{examination_id}/signatures/{signature_id}.txt"): _looks(
+        Act.RECEIPT_LOOK, "examination_id"
+    ),
+    ("POST", "/api/images/{image_id}/reviews"): Rule(standing=Standing.PERSON, action=Action.REVIEW),
+    ("GET", "/api/images/{image_id}/reviews"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/reviews/{review_id}.txt"): _looks(Act.RECEIPT_LOOK, "review_id"),
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from cloud.accounts.errors import AccountRefused
 from cloud.console.api import (
+    acts,
     assessments,
     audit,
     captures,
@@ -30,6 +31,7 @@ from cloud.console.api.guard import Guard
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
 from cloud.errors import RetryLater
+from cloud.examinations.errors import STATUS, ExaminationRefused
 
 API_VERSION: Final = "1"
 _DESCRIPTION: Final = "Worklist, pictures and results of the line. Research use, not for diagnosis."
@@ -49,6 +51,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
+    app.add_exception_handler(ExaminationRefused, _not_done)
     app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
     app.add_middleware(Door, accounts=services.accounts)
@@ -64,6 +67,12 @@ async def _come_again(request: Request, exc: Exception) -> Response:
 async def _refused(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, AccountRefused)
     return refusal(exc)
+
+
+async def _not_done(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, ExaminationRefused)
+    status, detail = STATUS[exc.reason]
+    return JSONResponse({"reason": exc.reason.value, "detail": detail}, status)
 
 
 async def _not_understood(request: Request, exc: Exception) -> Response:
@@ -91,6 +100,7 @@ def _described_api() -> FastAPI:
     app.include_router(captures.router())
     app.include_router(examinations.router())
     app.include_router(reports.router())
+    app.include_router(acts.router())
     app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())

@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 
 from cloud.console.api.models import Problem, WorkItem, WorkList
 from cloud.console.api.present import work_item
+from cloud.console.api.receipts import receipt
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.items import CaptureState
 from cloud.publish.worklist import read_item, read_items
@@ -38,7 +39,7 @@ def router() -> APIRouter:
         stored = await services.database.read(
             lambda tx: read_items(tx, limit=limit, before_slot=before_slot, states=state)
         )
-        items = [work_item(item, services.thresholds) for item in stored]
+        items = [work_item(item, services.site) for item in stored]
         more = items[-1].slot if len(items) == limit else None
         return WorkList(items=items, next_before_slot=more, cursor=cursor)
 
@@ -55,7 +56,7 @@ def router() -> APIRouter:
     async def get_part_receipt(services: Injected, capture_id: UUID, part: int) -> PlainTextResponse:
         item = await _item(services, str(capture_id))
         index = next((image.ledger_index for image in item.images if image.part_index == part), None)
-        return await _receipt(services, index)
+        return await receipt(services, index)
 
     @routes.get(
         "/captures/{capture_id}/results/{image_id}.txt",
@@ -66,7 +67,7 @@ def router() -> APIRouter:
     async def get_result_receipt(services: Injected, capture_id: UUID, image_id: UUID) -> PlainTextResponse:
         item = await _item(services, str(capture_id))
         found = (image.result_ledger_index for image in item.images if image.image_id == str(image_id))
-        return await _receipt(services, next(found, None))
+        return await receipt(services, next(found, None))
 
     return routes
 
@@ -75,12 +76,4 @@ async def _item(services: ConsoleServices, capture_id: str) -> WorkItem:
     stored = await services.database.read(lambda tx: read_item(tx, capture_id))
     if stored is None:
         raise HTTPException(404, _UNKNOWN_CAPTURE)
-    return work_item(stored, services.thresholds)
-
-
-async def _receipt(services: ConsoleServices, ledger_index: int | None) -> PlainTextResponse:
-    if ledger_index is None:
-        raise HTTPException(404, "The ledger has no such entry (yet).")
-    (proof,) = await services.ledger.prove([ledger_index])
-    disposition = f'attachment; filename="receipt-{ledger_index}.txt"'
-    return PlainTextResponse(proof.encode(), headers={"Content-Disposition": disposition})
+    return work_item(stored, services.site)

@@ -100,17 +100,17 @@ def _encode(tx: Tx, services: ConsoleServices, events: Sequence[Event]) -> list[
         of = item.examination.examination_id if item is not None and item.examination is not None else None
         changed |= {each: event.event_id for each in (of, event.examination_id) if each is not None}
     newest = {event.capture_id: event.event_id for event in events}
-    messages = [(at, 0, _examination(tx, each, at)) for each, at in changed.items()]
+    messages = [(at, 0, _examination(tx, services, each, at)) for each, at in changed.items()]
     messages += [
-        (at, 1, _message("capture", at, work_item(item, services.thresholds)))
+        (at, 1, _message("capture", at, work_item(item, services.site)))
         for capture_id, at in newest.items()
         if (item := items[capture_id]) is not None
     ]
     return [data for _, _, data in sorted(messages)]
 
 
-def _examination(tx: Tx, examination_id: str, event_id: int) -> bytes:
-    stored = read_examination(tx, examination_id)
+def _examination(tx: Tx, services: ConsoleServices, examination_id: str, event_id: int) -> bytes:
+    stored = read_examination(tx, services.examinations.protocol, examination_id)
     if stored is None:
         return _message("examination_gone", event_id - 1, ExaminationGone(examination_id=examination_id))
     return _message("examination", event_id - 1, examination(stored))

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from cloud.console.api.reading_models import Reading, Shown
+from cloud.console.api.review_models import Review
 from cloud.examinations.items import BoundBy
 from cloud.items import Status as Status
 
@@ -21,7 +22,8 @@ class WorkImage(Shown):
     image_id: str = Field(description="UUID; names the pictures under /api/images.")
     part_index: int = Field(description="Part that holds it; names the receipt.")
     index_in_capture: int = Field(description="Place in the capture, from 0.")
-    status: Status = Field(description="What the film strip shows.")
+    status: Status = Field(description="What the film strip shows: after the newest review.")
+    read_status: Status = Field(description="What the reading alone gives.")
     reason: str | None = Field(description="Why it failed; see /api/reasons.")
     image_type: str = Field(description="Type by the edge.")
     type_probabilities: dict[str, float] = Field(description="Probability per type by the edge.")
@@ -36,6 +38,7 @@ class WorkImage(Shown):
     ledger_index: int = Field(description="Index of the part's block in the ledger.")
     result_ledger_index: int | None = Field(description="Index of the result in the ledger.")
     timings_ms: dict[str, float] = Field(description="Waiting and reading, where there is a result.")
+    review: Review | None = Field(description="The newest review by a person.")
 
 
 class StepTime(Shown):

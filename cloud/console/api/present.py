@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cloud.console.api.models import Belonging, StepTime, WorkImage, WorkItem
+from cloud.console.api.present_reviews import review
 from cloud.console.api.reading_models import Reading
+from cloud.console.api.site import Site
 from cloud.examinations.items import BoundBy
+from cloud.examinations.review_items import status_after
 from cloud.examinations.states import OF_CAPTURE, reading_status
 from cloud.infer.assess import Context
+from cloud.infer.measure import Scale
 from cloud.infer.stored import assess_stored
-from cloud.infer.thresholds import ThresholdScheme
 from cloud.items import Belonging as StoredBelonging
 from cloud.items import ImageState, Status
 from cloud.items import WorkImage as StoredImage
@@ -39,17 +42,15 @@ STEPS: Final = (
 _PRESSING: Final = (Status.ANALYSING, Status.ABNORMAL, Status.REVIEW, Status.NORMAL, Status.FAILED)
 
 
-def work_item(item: StoredItem, thresholds: ThresholdScheme) -> WorkItem:
+def work_item(item: StoredItem, site: Site) -> WorkItem:
     """The capture as the page shows it: its status is worked out here and nowhere else.
 
-    Where its examination has a gestational age, lengths are judged by that and by `thresholds`, the limits that the
-    site has now; what is stored stays as it is.
+    Where its examination has a gestational age, lengths are judged by that and by the limits that the site has now;
+    what is stored stays as it is. A person's review counts before the reading, which is shown beside it.
     """
     of = item.examination
-    context = None
-    if of is not None and of.age_days is not None:
-        context = Context(gestational_age_days=of.age_days, thresholds=thresholds)
-    images = [_work_image(image, context) for image in item.images]
+    age_days = None if of is None else of.age_days
+    images = [_work_image(image, age_days, site) for image in item.images]
     return WorkItem(
         capture_id=item.capture_id,
         trace_id=item.trace_id,
@@ -81,22 +82,31 @@ def _belonging(of: StoredBelonging) -> Belonging:
     )
 
 
-def reading_at(reading: Mapping[str, Any], context: Context | None) -> Reading:
-    """A stored reading as the page shows it, with what its lengths say at the examination's age."""
-    said = {} if context is None else assess_stored(reading, context).to_json()
-    return Reading.model_validate({**reading, **said})
+def reading_at(reading: Mapping[str, Any], age_days: float | None, site: Site) -> Reading:
+    """A stored reading as it may be shown, with what its lengths say at the examination's age where it has one."""
+    said: dict[str, Any] = {}
+    if age_days is not None:
+        context = Context(gestational_age_days=age_days, thresholds=site.thresholds)
+        said = assess_stored(reading, context).to_json()
+    return Reading.model_validate(site.sex.facts({**reading, **said}))
 
 
-def _work_image(image: StoredImage, context: Context | None) -> WorkImage:
-    reading = None if image.reading is None else reading_at(image.reading, context)
+def _work_image(image: StoredImage, age_days: float | None, site: Site) -> WorkImage:
+    reading = None if image.reading is None else reading_at(image.reading, age_days, site)
+    read_status = _read_status(image)
+    said = image.review
+    scale = None
+    if image.mm_per_pixel is not None:
+        scale = Scale(mm_per_pixel=image.mm_per_pixel, source=image.scale_source or "given")
     return WorkImage(
         image_id=image.image_id,
         part_index=image.part_index,
         index_in_capture=image.index_in_capture,
-        status=_image_status(image),
+        status=read_status if said is None else status_after(read_status, said.said),
+        read_status=read_status,
         reason=image.reason,
-        image_type=image.image_type,
-        type_probabilities=image.type_probabilities,
+        image_type=site.sex.label(image.image_type),
+        type_probabilities=site.sex.facts(image.type_probabilities),
         width_px=image.width_px,
         height_px=image.height_px,
         frame_count=image.frame_count,
@@ -108,10 +118,11 @@ def _work_image(image: StoredImage, context: Context | None) -> WorkImage:
         ledger_index=image.ledger_index,
         result_ledger_index=image.result_ledger_index,
         timings_ms=image.timings_ms,
+        review=None if said is None else review(said, scale, age_days, site),
     )
 
 
-def _image_status(image: StoredImage) -> Status:
+def _read_status(image: StoredImage) -> Status:
     if image.state is ImageState.ANALYSING:
         return Status.ANALYSING
     failed = image.state is ImageState.FAILED or image.reading is None

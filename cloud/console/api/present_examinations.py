@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from cloud.console.api.examination_models import Examination, ExaminationAge, SignedFacts
+from collections.abc import Sequence
+
+from cloud.console.api.examination_models import (
+    Examination,
+    ExaminationAge,
+    ProtocolItem,
+    ProtocolState,
+    Signature,
+    SignedFacts,
+)
+from cloud.console.api.models import Sentence
+from cloud.console.api.site import Site
+from cloud.examinations.completeness import Coverage
 from cloud.examinations.items import Examination as StoredExamination
 from cloud.examinations.items import GivenAge
+from cloud.examinations.protocol import Protocol, Words
+from cloud.examinations.signing import Signature as StoredSignature
 from cloud.infer.assess import age_text
 
 
@@ -30,7 +44,49 @@ def examination(stored: StoredExamination) -> Examination:
         signed=None
         if signed is None
         else SignedFacts(time=signed.time, by=signed.by, changed_after=signed.changed_after),
+        seen_count=stored.seen_count,
+        item_count=stored.item_count,
     )
+
+
+def protocol_state(protocol: Protocol, coverage: Sequence[Coverage]) -> ProtocolState:
+    """What of the protocol was seen in one examination."""
+    return ProtocolState(
+        name=_words(protocol.name),
+        version=protocol.version,
+        source=protocol.source,
+        items=[
+            ProtocolItem(
+                key=one.item.key,
+                text=_words(one.item.name),
+                group=_words(protocol.groups[one.item.group]),
+                by_hand=not one.item.seen_by,
+                seen=one.is_seen,
+                image_ids=list(one.image_ids),
+                ticked_by=one.tick.by if one.tick else None,
+                ticked_time=one.tick.time if one.tick else None,
+            )
+            for one in coverage
+        ],
+    )
+
+
+def signature(stored: StoredSignature, site: Site) -> Signature:
+    """A signature as the page shows it."""
+    return Signature(
+        signature_id=stored.signature_id,
+        content=stored.content.hex(),
+        image_count=stored.image_count,
+        reviewed_count=stored.reviewed_count,
+        override=None if stored.override is None else site.sex.text(stored.override),
+        signer=stored.signer,
+        time=stored.time,
+        ledger_index=stored.ledger_index,
+    )
+
+
+def _words(words: Words) -> Sentence:
+    return Sentence(en=words.en, zh=words.zh)
 
 
 def _age(age: GivenAge) -> ExaminationAge:

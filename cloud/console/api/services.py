@@ -11,9 +11,10 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from cloud.accounts.all import Accounts
+from cloud.console.api.site import Site
 from cloud.db import Database
+from cloud.examinations.all import Examinations
 from cloud.infer import DescribingEngine
-from cloud.infer.thresholds import ThresholdScheme
 from cloud.ledger import Ledger
 from cloud.publish.hub import Hub
 from cloud.report.press import Press
@@ -38,14 +39,16 @@ class ConsoleServices:
     """Gives receipts."""
     ledger_dir: Path
     """Folder of the published tiles and the checkpoint."""
+    examinations: Examinations
+    """What persons do with examinations."""
     engine: DescribingEngine | None
     """Runs the models; None where this server does not read images."""
     clock: Callable[[], datetime]
     """Now, as aware UTC."""
     version: str
     """Version of the software."""
-    thresholds: ThresholdScheme = field(default_factory=ThresholdScheme)
-    """The site's limits, for what is asked about stored lengths."""
+    site: Site = field(default_factory=Site)
+    """What the site has decided about what is shown."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names accepted besides the loopback ones, lower case, without port."""
     heartbeat_s: float = HEARTBEAT_S

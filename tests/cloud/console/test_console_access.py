@@ -31,6 +31,18 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/users"): {"name": "-", "role": "doctor"},
     ("PATCH", "/api/users/{user_id}"): {"disabled": True},
     ("POST", "/api/tokens"): {"name": "-", "role": "doctor"},
+    ("PATCH", "/api/examinations/{examination_id}"): {"gestational_age": None},
+    ("PUT", "/api/examinations/{examination_id}/protocol/{item}"): {"seen": True},
+    ("POST", "/api/captures/{capture_id}/examination"): {"examination_id": None},
+    ("POST", "/api/examinations/{examination_id}/signatures"): {
+        "signature_id": str(uuid.uuid4()),
+        "content": "0" * 64,
+    },
+    ("POST", "/api/images/{image_id}/reviews"): {
+        "review_id": str(uuid.uuid4()),
+        "result_ledger_index": 0,
+        "decision": "agree",
+    },
 }
 ENDS_THE_SESSION = ("DELETE", "/api/session"), ("POST", "/api/session/lock")
 

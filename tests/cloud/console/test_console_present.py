@@ -12,8 +12,8 @@ import edge_agent.line as edge_line
 from cloud.console.api import models
 from cloud.console.api.models import Status
 from cloud.console.api.present import STEPS, work_item
+from cloud.console.api.site import Site
 from cloud.infer.reasons import AbstainReason
-from cloud.infer.thresholds import ThresholdScheme
 from cloud.items import CaptureState, ImageState, WorkImage, WorkItem
 from tests.cloud.console.world import Verdict, brain_shot, made_reading
 
@@ -56,6 +56,7 @@ def image(state: ImageState, reading: dict[str, object] | None) -> WorkImage:
         ledger_index=0,
         result_ledger_index=None,
         timings_ms={},
+        review=None,
     )
 
 
@@ -81,7 +82,7 @@ def item(state: CaptureState, *images: WorkImage) -> WorkItem:
 
 def shown_item(stored: WorkItem) -> models.WorkItem:
     """The capture as the page shows it."""
-    return work_item(stored, ThresholdScheme())
+    return work_item(stored, Site())
 
 
 @pytest.mark.parametrize("state", [s for s in CaptureState if s is not CaptureState.RESULT])

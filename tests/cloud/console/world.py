@@ -21,21 +21,28 @@ from cloud.accounts.passwords import Parameters, Passwords
 from cloud.accounts.roles import Role
 from cloud.accounts.services import AccountServices
 from cloud.console.api.services import ConsoleServices
+from cloud.console.api.site import Site
 from cloud.db import Tx
 from cloud.db.insert import insert_once
 from cloud.db.migrate import upgrade
 from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import capture, device, image, part, result, upload
+from cloud.examinations.all import make_examinations
 from cloud.examinations.binding import UNBOUND, Identity, bind
+from cloud.examinations.protocol import shipped_protocol
+from cloud.examinations.services import ExaminationServices
 from cloud.infer import DescribingEngine
 from cloud.ingest import captures
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
+from cloud.ledger.keys import load_key
+from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
 from cloud.store.disk import DiskBlobStore
 from edge_agent.simulator.exam import Shot
+from sonorelay.contract.notes import Signer
 from sonorelay.contract.reasons import EdgeReason
 from tests.cloud.console.readings import Verdict as Verdict
 from tests.cloud.console.readings import brain_shot as brain_shot
@@ -44,6 +51,7 @@ from tests.cloud.console.readings import png_of as png_of
 from tests.cloud.console.readings import spread
 
 DEVICE = "us-room-3"
+ORIGIN = "test.example/log"
 GAP_S = 900.0
 EDGE_MS = {
     "capture": 6.1,
@@ -295,7 +303,11 @@ def _digest(data: bytes) -> bytes:
 
 
 async def open_world(
-    folder: Path, *, engine: DescribingEngine | None = None, heartbeat_s: float = 5.0
+    folder: Path,
+    *,
+    engine: DescribingEngine | None = None,
+    heartbeat_s: float = 5.0,
+    fetal_sex: FetalSex = FetalSex.WITHHOLD,
 ) -> World:
     """An empty world in `folder`."""
     upgrade(folder / "state.sqlite")
@@ -303,11 +315,21 @@ async def open_world(
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
     ledger_dir = folder / "ledger"
     ledger_dir.mkdir()
-    ledger = await open_or_begin(ledger_dir, database, "test.example/log", folder / "log.key")
+    ledger = await open_or_begin(ledger_dir, database, ORIGIN, folder / "log.key")
     bus = TopicBus()
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
         database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+    )
+    sex = SexPolicy(fetal_sex)
+    examinations = ExaminationServices(
+        database=database,
+        ledger=ledger,
+        signer=Signer(ORIGIN, load_key(folder / "log.key")),
+        bus=bus,
+        clock=clock,
+        sex=sex,
+        protocol=shipped_protocol().without_sex(sex),
     )
     services = ConsoleServices(
         database=database,
@@ -316,7 +338,9 @@ async def open_world(
         store=store,
         ledger=ledger,
         ledger_dir=ledger_dir,
+        examinations=make_examinations(examinations),
         engine=engine,
+        site=Site(sex=sex),
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,

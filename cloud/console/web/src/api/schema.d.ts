@@ -103,6 +103,24 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /** Give an examination a gestational age */
+        patch: operations["change_examination"];
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/signatures/{signature_id}.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of a signature (tlog-proof) */
+        get: operations["get_signature_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -132,6 +150,92 @@ export interface paths {
         };
         /** The report as PDF/A */
         get: operations["get_report_pdf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/captures/{capture_id}/examination": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Move a print to another examination, or to a new one */
+        post: operations["move_capture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/protocol/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Tick an item of the protocol by hand */
+        put: operations["tick_item"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign an examination */
+        post: operations["sign_examination"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{image_id}/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every review of an image, newest first */
+        get: operations["list_reviews"];
+        put?: never;
+        /** Say of an image whether its reading is right */
+        post: operations["add_review"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reviews/{review_id}.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of a review (tlog-proof) */
+        get: operations["get_review_receipt"];
         put?: never;
         post?: never;
         delete?: never;
@@ -550,13 +654,34 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "read_audit" | "manage_users" | "manage_tokens";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "read_audit" | "manage_users" | "manage_tokens";
+        /**
+         * AgeGiven
+         * @description A gestational age: exactly one of the three.
+         */
+        AgeGiven: {
+            /**
+             * Days
+             * @description The age, days.
+             */
+            days?: number | null;
+            /**
+             * Lmp
+             * @description First day of the last menstrual period; is not kept.
+             */
+            lmp?: string | null;
+            /**
+             * Edd
+             * @description Expected day of delivery; is not kept.
+             */
+            edd?: string | null;
+        };
         /**
          * AgeSource
          * @description Where a gestational age comes from.
@@ -763,6 +888,62 @@ export interface components {
             qr: string;
         };
         /**
+         * Corrected
+         * @description What a person says instead of the reading, and the lengths of the outline that they drew.
+         */
+        Corrected: {
+            /**
+             * Plane
+             * @description Plane or sub-plane of the brain; null: as the reading has it.
+             */
+            plane: string | null;
+            /**
+             * Finding
+             * @description Finding; null: as the reading has it.
+             */
+            finding: string | null;
+            /** @description Outline of the head; null: as the reading has it. */
+            ellipse: components["schemas"]["Ellipse"] | null;
+            /** @description Lengths of that outline. */
+            measurements: components["schemas"]["Measurements"] | null;
+            /** @description The examination's, else by the new HC. */
+            gestational_age: components["schemas"]["GestationalAge"] | null;
+            /** @description Reckoned from the new HC. */
+            gestational_age_by_hc: components["schemas"]["GestationalAge"] | null;
+            /**
+             * Growth
+             * @description By length; empty without an age or an outline.
+             */
+            growth: {
+                [key: string]: components["schemas"]["Growth"];
+            };
+            /**
+             * Remarks
+             * @description Lengths of the new outline beyond a limit.
+             */
+            remarks: components["schemas"]["Remark"][];
+            /** @description The limits, as the site has them now. */
+            threshold_scheme: components["schemas"]["SchemeUsed"] | null;
+        };
+        /**
+         * CorrectedGiven
+         * @description What is right instead; null: as the reading has it.
+         */
+        CorrectedGiven: {
+            /**
+             * Plane
+             * @description Plane or sub-plane of the brain.
+             */
+            plane?: string | null;
+            /**
+             * Finding
+             * @description "normal" or a type.
+             */
+            finding?: string | null;
+            /** @description Outline of the head. */
+            ellipse?: components["schemas"]["EllipseGiven"] | null;
+        };
+        /**
          * Crop
          * @description The square that was classified, in still pixels; it may leave the still.
          */
@@ -783,6 +964,12 @@ export interface components {
              */
             size_px: number;
         };
+        /**
+         * Decision
+         * @description Whether the reading is right.
+         * @enum {string}
+         */
+        Decision: "agree" | "disagree";
         /**
          * EdgeReasonText
          * @description Why an image did not get through.
@@ -825,6 +1012,37 @@ export interface components {
             /**
              * Angle Deg
              * @description Direction of the longer axis, 0..180, clockwise from +x.
+             */
+            angle_deg: number;
+        };
+        /**
+         * EllipseGiven
+         * @description An outline of the head that a person drew, in still pixels.
+         */
+        EllipseGiven: {
+            /**
+             * Cx
+             * @description Centre from the left, pixels.
+             */
+            cx: number;
+            /**
+             * Cy
+             * @description Centre from the top, pixels.
+             */
+            cy: number;
+            /**
+             * A
+             * @description Longer half axis, pixels; not below b.
+             */
+            a: number;
+            /**
+             * B
+             * @description Shorter half axis, pixels.
+             */
+            b: number;
+            /**
+             * Angle Deg
+             * @description Direction of the longer axis, clockwise from +x.
              */
             angle_deg: number;
         };
@@ -903,6 +1121,16 @@ export interface components {
             findings: string[];
             /** @description The newest signature; null where there is none. */
             signed: components["schemas"]["SignedFacts"] | null;
+            /**
+             * Seen Count
+             * @description Items of the site's protocol that were seen.
+             */
+            seen_count: number;
+            /**
+             * Item Count
+             * @description Items of the site's protocol.
+             */
+            item_count: number;
         };
         /**
          * ExaminationAge
@@ -934,6 +1162,14 @@ export interface components {
             by: string | null;
         };
         /**
+         * ExaminationChange
+         * @description What a person changes of an examination.
+         */
+        ExaminationChange: {
+            /** @description The age at the examination; null takes it away. */
+            gestational_age: components["schemas"]["AgeGiven"] | null;
+        };
+        /**
          * ExaminationDetail
          * @description One examination with all that is in it.
          */
@@ -950,6 +1186,18 @@ export interface components {
              * @description Earlier examinations of the same patient, newest first, at most 20.
              */
             earlier: components["schemas"]["Examination"][];
+            /** @description What was seen and what is missing. */
+            protocol: components["schemas"]["ProtocolState"];
+            /**
+             * Signatures
+             * @description Newest first.
+             */
+            signatures: components["schemas"]["Signature"][];
+            /**
+             * Content
+             * @description Digest of images, results, reviews and age as they are here, hexadecimal: what would be signed.
+             */
+            content: string;
             /**
              * Cursor
              * @description Everything up to this event id is in here.
@@ -983,6 +1231,25 @@ export interface components {
              * @description Everything up to this event id is in the items.
              */
             cursor: number;
+        };
+        /**
+         * ExaminationProblem
+         * @description Reason code; the page has words for each in both languages.
+         * @enum {string}
+         */
+        ExaminationProblem: "UNKNOWN" | "REVIEW_STALE" | "REVIEW_ID_USED" | "NOT_READ_YET" | "REASON_MISSING" | "LABEL_UNKNOWN" | "OUTLINE_IMPOSSIBLE" | "AGE_IMPOSSIBLE" | "NOT_ALL_REVIEWED" | "NOTHING_TO_SIGN" | "CHANGED_MEANWHILE" | "SIGNED_ALREADY" | "SAME_EXAMINATION" | "WOULD_BE_EMPTY" | "ITEM_UNKNOWN" | "SEX_WITHHELD";
+        /**
+         * ExaminationRefusedFacts
+         * @description Why something was not done; nothing was.
+         */
+        ExaminationRefusedFacts: {
+            /** @description Code; the page has words for it. */
+            reason: components["schemas"]["ExaminationProblem"];
+            /**
+             * Detail
+             * @description A sentence; never patient data.
+             */
+            detail: string;
         };
         /**
          * FirstAsked
@@ -1509,6 +1776,17 @@ export interface components {
             sha256: string;
         };
         /**
+         * MoveAsked
+         * @description Where a print is to go.
+         */
+        MoveAsked: {
+            /**
+             * Examination Id
+             * @description Into this examination; null: into a new one of its own.
+             */
+            examination_id: string | null;
+        };
+        /**
          * NameToSignIn
          * @description Whose password was set.
          */
@@ -1582,6 +1860,69 @@ export interface components {
              * @description A sentence; never patient data.
              */
             detail: string;
+        };
+        /**
+         * ProtocolItem
+         * @description One plane or structure that is to be seen, and how it stands.
+         */
+        ProtocolItem: {
+            /**
+             * Key
+             * @description Names the item.
+             */
+            key: string;
+            /** @description What people call it. */
+            text: components["schemas"]["Sentence"];
+            /** @description Heading under which it stands; items of one group follow each other. */
+            group: components["schemas"]["Sentence"];
+            /**
+             * By Hand
+             * @description Only a person can say that it was seen.
+             */
+            by_hand: boolean;
+            /**
+             * Seen
+             * @description An image shows it, or a person ticked it.
+             */
+            seen: boolean;
+            /**
+             * Image Ids
+             * @description Images that show it, in the order of their prints.
+             */
+            image_ids: string[];
+            /**
+             * Ticked By
+             * @description Who ticked it; null where nobody did.
+             */
+            ticked_by: string | null;
+            /**
+             * Ticked Time
+             * @description When.
+             */
+            ticked_time: string | null;
+        };
+        /**
+         * ProtocolState
+         * @description What the site's protocol asks for, and what of it was seen. Research use, not for diagnosis.
+         */
+        ProtocolState: {
+            /** @description What the site calls it. */
+            name: components["schemas"]["Sentence"];
+            /**
+             * Version
+             * @description Which edition.
+             */
+            version: string;
+            /**
+             * Source
+             * @description Where it comes from, English.
+             */
+            source: string;
+            /**
+             * Items
+             * @description In the protocol's order.
+             */
+            items: components["schemas"]["ProtocolItem"][];
         };
         /**
          * Reading
@@ -1694,6 +2035,12 @@ export interface components {
              */
             notice: string;
         };
+        /**
+         * Reason
+         * @description Why a person disagrees.
+         * @enum {string}
+         */
+        Reason: "FALSE_ALARM" | "MISSED" | "WRONG_TYPE" | "WRONG_PLANE" | "WRONG_OUTLINE" | "POOR_IMAGE" | "OTHER";
         /**
          * Reasons
          * @description Every reason code that the console can show.
@@ -1952,6 +2299,88 @@ export interface components {
              * @description Name of the PDF.
              */
             file_name: string;
+        };
+        /**
+         * Review
+         * @description What a person said of an image; never altered. Research use, not for diagnosis.
+         */
+        Review: {
+            /**
+             * Review Id
+             * @description UUID; names its receipt.
+             */
+            review_id: string;
+            /**
+             * Result Ledger Index
+             * @description The result that was reviewed.
+             */
+            result_ledger_index: number;
+            /** @description Whether its reading is right. */
+            decision: components["schemas"]["Decision"];
+            /** @description Why not. */
+            reason: components["schemas"]["Reason"] | null;
+            /**
+             * Note
+             * @description Free text.
+             */
+            note: string | null;
+            /** @description What is right instead, by a person. */
+            corrected: components["schemas"]["Corrected"] | null;
+            /**
+             * Reviewer
+             * @description Who.
+             */
+            reviewer: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Index of its entry in the ledger.
+             */
+            ledger_index: number;
+        };
+        /**
+         * ReviewAsked
+         * @description A review of one image.
+         */
+        ReviewAsked: {
+            /**
+             * Review Id
+             * Format: uuid
+             * @description Made by the client: a review that is sent again is the same one.
+             */
+            review_id: string;
+            /**
+             * Result Ledger Index
+             * @description The result that the person saw.
+             */
+            result_ledger_index: number;
+            /** @description Whether its reading is right. */
+            decision: components["schemas"]["Decision"];
+            /** @description Why not; only with disagree, and always then. */
+            reason?: components["schemas"]["Reason"] | null;
+            /**
+             * Note
+             * @description Free text; needed for OTHER.
+             */
+            note?: string | null;
+            /** @description Only with disagree. */
+            corrected?: components["schemas"]["CorrectedGiven"] | null;
+        };
+        /**
+         * ReviewList
+         * @description Every review of an image, newest first; the first one counts.
+         */
+        ReviewList: {
+            /**
+             * Reviews
+             * @description Reviews.
+             */
+            reviews: components["schemas"]["Review"][];
         };
         /**
          * Role
@@ -2304,6 +2733,75 @@ export interface components {
             code: string;
         };
         /**
+         * Signature
+         * @description A signature under an examination; never altered.
+         */
+        Signature: {
+            /**
+             * Signature Id
+             * @description UUID; names its receipt.
+             */
+            signature_id: string;
+            /**
+             * Content
+             * @description Digest of what was signed, hexadecimal.
+             */
+            content: string;
+            /**
+             * Image Count
+             * @description Images that the examination had.
+             */
+            image_count: number;
+            /**
+             * Reviewed Count
+             * @description How many of them a person had reviewed.
+             */
+            reviewed_count: number;
+            /**
+             * Override
+             * @description Why not all needed a review; null where all were reviewed.
+             */
+            override: string | null;
+            /**
+             * Signer
+             * @description Who.
+             */
+            signer: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Index of its entry in the ledger.
+             */
+            ledger_index: number;
+        };
+        /**
+         * SignatureAsked
+         * @description A signature under an examination as the signer saw it.
+         */
+        SignatureAsked: {
+            /**
+             * Signature Id
+             * Format: uuid
+             * @description Made by the client: asked for again it is the same signature.
+             */
+            signature_id: string;
+            /**
+             * Content
+             * @description `content` of the examination as it was seen.
+             */
+            content: string;
+            /**
+             * Override
+             * @description Why it is signed although not every image with a result is reviewed.
+             */
+            override?: string | null;
+        };
+        /**
          * SignedFacts
          * @description The newest signature under an examination.
          */
@@ -2428,6 +2926,17 @@ export interface components {
              * @description The standing mark.
              */
             notice: string;
+        };
+        /**
+         * TickAsked
+         * @description Whether a person says that an item was seen.
+         */
+        TickAsked: {
+            /**
+             * Seen
+             * @description True: it was seen. False: takes the tick back.
+             */
+            seen: boolean;
         };
         /**
          * TokenAsked
@@ -2700,8 +3209,10 @@ export interface components {
              * @description Place in the capture, from 0.
              */
             index_in_capture: number;
-            /** @description What the film strip shows. */
+            /** @description What the film strip shows: after the newest review. */
             status: components["schemas"]["Status"];
+            /** @description What the reading alone gives. */
+            read_status: components["schemas"]["Status"];
             /**
              * Reason
              * @description Why it failed; see /api/reasons.
@@ -2773,6 +3284,8 @@ export interface components {
             timings_ms: {
                 [key: string]: number;
             };
+            /** @description The newest review by a person. */
+            review: components["schemas"]["Review"] | null;
         };
         /**
          * WorkItem
@@ -3123,6 +3636,100 @@ export interface operations {
             };
         };
     };
+    change_examination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExaminationChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examination"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_signature_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+                signature_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_report: {
         parameters: {
             query?: {
@@ -3218,6 +3825,317 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    move_capture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                capture_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examination"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    tick_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TickAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examination"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    sign_examination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignatureAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signature"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_reviews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewList"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_review: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Review"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_review_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                review_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
