@@ -47,6 +47,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "cloud": {"edge_agent", "deploy"},
     "cloud/infer": {"torch", "cloud.ingest", "cloud.console", "cloud.training", "fastapi"},
     "cloud/console/api": {"cloud.db.tables", "cloud.training"},
+    "cloud/report": {"cloud.console", "cloud.db.tables", "fastapi", "starlette"},
     "cloud/accounts": {"cloud.console", "fastapi", "starlette"},
     "deploy/local": {"edge_agent", "cloud"},
 }

@@ -34,7 +34,9 @@ def drawn(text: str) -> tuple[int, str]:
     code = segno.make(text, error="m", micro=False)
     rows = [bytes(row) for row in code.matrix_iter(border=_QUIET)]
     runs = [
-        f"M{begin} {y}h{end - begin}v1h-{end - begin}z" for y, row in enumerate(rows) for begin, end in _dark(row)
+        f"M{begin} {y}h{end - begin}v1h-{end - begin}z"
+        for y, row in enumerate(rows)
+        for begin, end in _dark(row)
     ]
     return len(rows), "".join(runs)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from cloud.examinations.items import AgeSource, BoundBy
+from cloud.items import Status
 
 Point: TypeAlias = tuple[float, float]
 """From the left and from the top, as shares of a picture's or a chart's width and height, 0..1 inside of it."""
@@ -93,6 +94,8 @@ class RemarkFacts:
     """The limit, in `unit`."""
     unit: str
     """mm, centile or SD."""
+    author: Author
+    """Whose outline the length was reckoned from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,8 @@ class ImageFacts:
     """1 for a still."""
     best_frame: int
     """Place of the frame that is shown, from 0."""
+    status: Status
+    """normal, abnormal or review: what it counts as, after the review."""
     plane: str
     """Most probable plane."""
     subplane: str | None
@@ -180,23 +185,12 @@ class ImageFacts:
     review: ReviewFacts | None
     """The newest; None where nobody reviewed it."""
 
-    @property
-    def abnormal(self) -> bool:
-        """Whether a person's word, or else a reading that is relied on, names an anomaly."""
-        if self.review and self.review.finding is not None:
-            return self.review.finding != NORMAL
-        return self.finding not in (None, NORMAL) and not self.abstain_codes
-
-
-NORMAL = "normal"
-"""The class of the brain that every other one is an abnormality beside."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadFacts:
     """A print or an image of which there is no reading."""
 
-    status: str
+    status: Status
     """incoming, analysing, refused, held, missing or failed."""
     reason: str | None
     """Code of the reason, where there is one."""
@@ -208,6 +202,10 @@ class UnreadFacts:
 class ItemFacts:
     """One item of the examination's protocol."""
 
+    group_en: str
+    """Its group in English."""
+    group_zh: str
+    """Its group in Chinese."""
     name_en: str
     """Its name in English."""
     name_zh: str
@@ -299,7 +297,11 @@ class ReportFacts:
     active_time: datetime
     """Last image."""
     bound_by: BoundBy
-    """How the images came together."""
+    """Who says that its prints belong together."""
+    capture_count: int
+    """Prints."""
+    guessed_count: int
+    """How many of them only device and time put there."""
     age: GivenAge | None
     """Gestational age by the examination; None where none is given."""
     images: tuple[ImageFacts, ...]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cloud.report.facts import NORMAL, ImageFacts
+from cloud.items import Status
+from cloud.report.facts import ImageFacts
 from cloud.report.sheet import KeyImage, Tone
 from cloud.report.voice import Voice
 
+_TONES: Final = {Status.NORMAL: Tone.NORMAL, Status.ABNORMAL: Tone.ABNORMAL}
 SHOWN_MOST: Final = 6
 """A report stays within a few pages; the others are on the console."""
 
@@ -17,20 +19,19 @@ def key_images(images: Sequence[ImageFacts], voice: Voice, *, all_heat: bool) ->
     """The most pressing images, at most `SHOWN_MOST`, in the order of the examination."""
     chosen = sorted(images, key=_pressing)[:SHOWN_MOST]
     shown = sorted(chosen, key=lambda image: image.number)
-    return tuple(_key_image(image, voice, all_heat or image.abnormal) for image in shown)
+    return tuple(_key_image(image, voice, all_heat or image.status is Status.ABNORMAL) for image in shown)
 
 
 def tone_of(image: ImageFacts) -> Tone:
     """How an image's outline is to be seen."""
-    if image.abnormal:
-        return Tone.ABNORMAL
-    return Tone.NORMAL if image.finding == NORMAL and not image.abstain_codes else Tone.REVIEW
+    return _TONES.get(image.status, Tone.REVIEW)
 
 
 def _pressing(image: ImageFacts) -> tuple[int, int, int]:
     """Abnormal first, then what a person disagreed with, then what is measured, then by number."""
     disagreed = image.review is not None and not image.review.agreed
-    return (0 if image.abnormal else 1 if disagreed else 2, -len(image.lengths), image.number)
+    is_abnormal = image.status is Status.ABNORMAL
+    return (0 if is_abnormal else 1 if disagreed else 2, -len(image.lengths), image.number)
 
 
 def _key_image(image: ImageFacts, voice: Voice, with_heat: bool) -> KeyImage:

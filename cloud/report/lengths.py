@@ -52,10 +52,12 @@ def _length(
     )
 
 
-def remarks_of(assessment: Assessment) -> tuple[RemarkFacts, ...]:
+def remarks_of(assessment: Assessment, author: Author) -> tuple[RemarkFacts, ...]:
     """Lengths beyond the site's limits."""
     return tuple(
-        RemarkFacts(code=remark.code.value, value=remark.value, limit=remark.limit, unit=remark.unit)
+        RemarkFacts(
+            code=remark.code.value, value=remark.value, limit=remark.limit, unit=remark.unit, author=author
+        )
         for remark in assessment.remarks
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from cloud.infer.annotate import Ellipse
 from cloud.report.facts import Point, Stroke
 
 _POINTS: Final = 72
@@ -14,15 +16,13 @@ _ACROSS: Final = 0.011
 """Half the stroke across a caliper's end, as a share of the still's height."""
 
 
-def strokes_of(
-    reading: Mapping[str, Any], corrected: Mapping[str, float] | None = None
-) -> tuple[Stroke, ...]:
+def strokes_of(reading: Mapping[str, Any], corrected: Ellipse | None = None) -> tuple[Stroke, ...]:
     """The crop, the head's outline and axes, the midline and the measured caliper; a person's ellipse, where there is
     one, over them."""
     size_px = (float(reading["image"]["width_px"]), float(reading["image"]["height_px"]))
     drawn = [*_crop(reading), *_head(reading), *_brain(reading, size_px[1])]
     if corrected is not None:
-        drawn.append(("corrected", _ellipse(corrected), True))
+        drawn.append(("corrected", _ellipse(dataclasses.asdict(corrected)), True))
     return tuple(
         Stroke(kind=kind, points=tuple((x / size_px[0], y / size_px[1]) for x, y in points), closed=closed)
         for kind, points, closed in drawn

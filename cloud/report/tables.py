@@ -110,18 +110,22 @@ def checklist(facts: ChecklistFacts, voice: Voice) -> Table:
     name, version = voice.either(facts.name_en, facts.name_zh), plain(facts.version)
     return Table(
         title=voice.say("checklist.title", seen=seen, all=len(facts.items)),
-        columns=tuple(voice.say(f"checklist.{column}") for column in ("item", "state", "images")),
-        rows=tuple(_item_row(item, voice) for item in facts.items),
+        columns=tuple(voice.say(f"checklist.{column}") for column in ("group", "item", "state", "images")),
+        rows=tuple(
+            _item_row(item, voice, repeats=n > 0 and item.group_en == facts.items[n - 1].group_en)
+            for n, item in enumerate(facts.items)
+        ),
         notes=(voice.say("checklist.note", name=name, version=version),),
     )
 
 
-def _item_row(item: ItemFacts, voice: Voice) -> Row:
+def _item_row(item: ItemFacts, voice: Voice, *, repeats: bool) -> Row:
     who = plain(item.ticked_by) if item.ticked_by else voice.say("somebody")
     images = ", ".join(str(number) for number in item.images) or _NOTHING
     state = voice.say(f"checklist.{item.seen}", who=who)
     tone = Tone.REVIEW if item.seen is Seen.MISSING else Tone.NORMAL
-    return Row(cells=(voice.either(item.name_en, item.name_zh), state, images), tone=tone)
+    group, name = voice.either(item.group_en, item.group_zh), voice.either(item.name_en, item.name_zh)
+    return Row(cells=(group, name, state, images), tone=tone, repeats=repeats)
 
 
 def reviews(images: Iterable[ImageFacts], voice: Voice) -> Table:
@@ -157,7 +161,7 @@ def reason(image: ImageFacts, voice: Voice) -> str:
     if review is None:
         return ""
     said = [voice.name("reason", review.reason_code)] if review.reason_code else []
-    said += [plain(review.reason_text)] if review.reason_text.strip() else []
+    said += [voice.text(review.reason_text)] if review.reason_text.strip() else []
     corrected = [voice.name("name", review.finding)] if review.finding is not None else []
     corrected += [voice.plane(image)] if review.plane is not None else []
     said += [voice.say("finding.corrected", name=name) for name in corrected]

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 
 from cloud.infer.reasons import SENTENCES, AbstainReason
 from cloud.infer.thresholds import REMARK_SENTENCES, RemarkCode
+from cloud.policy.sex import WITHHELD
 from cloud.report.facts import ImageFacts, RemarkFacts
 from cloud.report.numbers import limit_text, moment, weeks_and_days
 from cloud.report.plain import plain
@@ -29,7 +30,11 @@ class Voice:
 
     def name(self, kind: str, code: str) -> str:
         """Name of a plane, a finding, a measure."""
-        return self._words.get(f"{kind}.{code}") or plain(code)
+        return self._words.get(f"{kind}.{code}") or self.text(code)
+
+    def text(self, text: str) -> str:
+        """A text of a person or a machine; one that the site does not tell says only that."""
+        return self.say("withheld") if text == WITHHELD else plain(text)
 
     def either(self, en: str, zh: str) -> str:
         """A text that is there in both languages."""

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from cloud.examinations.items import BoundBy
+from cloud.examinations.states import NORMAL_FINDING
 from cloud.report import tables
 from cloud.report.chart import CENTILES
 from cloud.report.code import code_text, drawn
-from cloud.report.facts import NORMAL, ImageFacts, ReportFacts, Standing, UnreadFacts
+from cloud.report.facts import ImageFacts, ReportFacts, Standing, UnreadFacts
 from cloud.report.key_images import key_images
 from cloud.report.numbers import probability_text, zone_of
 from cloud.report.plain import plain
@@ -84,12 +86,21 @@ def _head(facts: ReportFacts, voice: Voice) -> Iterator[Pair]:
         yield Pair(label=voice.say("head.pseudonym"), value=voice.say("head.no_pseudonym"))
     else:
         yield Pair(label=voice.say("head.pseudonym"), value=plain(facts.pseudonym), mono=True)
-    yield Pair(label=voice.say("head.binding"), value=voice.say(f"binding.{facts.bound_by}"))
+    yield Pair(label=voice.say("head.binding"), value=_binding(facts, voice))
     yield Pair(label=voice.say("head.age"), value=_age(facts, voice))
     unread = sum(each.count for each in facts.unread)
     count = voice.say("images.count", read=len(facts.images), unread=unread)
     yield Pair(label=voice.say("head.images"), value=count)
     yield Pair(label=voice.say("head.made"), value=voice.time(facts.made_time))
+
+
+def _binding(facts: ReportFacts, voice: Voice) -> str:
+    """Who says that the prints belong together; a guess beside an identity is not passed over."""
+    said = voice.say(f"binding.{facts.bound_by}")
+    if facts.guessed_count and facts.bound_by is not BoundBy.DEVICE_AND_TIME:
+        places = {"guessed": facts.guessed_count, "all": facts.capture_count}
+        said = voice.listed([said, voice.say("binding.partly", **places)])
+    return said
 
 
 def _age(facts: ReportFacts, voice: Voice) -> str:
@@ -110,7 +121,11 @@ def _summary(facts: ReportFacts, voice: Voice) -> Iterator[Line]:
         for remark in image.remarks:
             places = {"value": tables.remark_value(remark.value, remark.unit), "unit": remark.unit}
             text = voice.say(
-                "summary.remark", number=image.number, what=_ended(voice.remark(remark), voice), **places
+                "summary.remark",
+                by=voice.say(f"by.{remark.author}"),
+                number=image.number,
+                what=_ended(voice.remark(remark), voice),
+                **places,
             )
             yield Line(text=text, tone=Tone.ABNORMAL)
     for unread in facts.unread:
@@ -130,7 +145,7 @@ def _finding(image: ImageFacts, voice: Voice) -> Line:
         return Line(text=begin + voice.say("finding.doubt", why=voice.abstains(image)), tone=Tone.REVIEW)
     if image.finding is None:
         return Line(text=begin + voice.say("finding.none"), tone=Tone.REVIEW)
-    normal = image.finding == NORMAL
+    normal = image.finding == NORMAL_FINDING
     text = voice.say(
         "finding.normal" if normal else "finding.abnormal",
         name=voice.name("name", image.finding),
@@ -169,7 +184,7 @@ def _signature(facts: ReportFacts, voice: Voice) -> Iterator[Pair]:
     yield Pair(label=voice.say("signature.digest"), value=signed.digest, mono=True)
     yield Pair(label=voice.say("signature.entry"), value=str(signed.ledger_index), mono=True)
     if signed.override_reason:
-        yield Pair(label=voice.say("signature.override"), value=plain(signed.override_reason))
+        yield Pair(label=voice.say("signature.override"), value=voice.text(signed.override_reason))
     if signed.changed:
         yield Pair(label=voice.say("signature.changed"), value=voice.say("signature.changed_text"))
 

@@ -19,7 +19,7 @@ from cloud.infer.errors import ImageUnreadable, PictureUnavailable
 from cloud.publish.worklist import read_image
 from cloud.report.errors import ReportUnavailable
 from cloud.report.facts import LogFacts
-from cloud.report.gather import Site, gather
+from cloud.report.gather import ReportSite, gather
 from cloud.report.pictures import reduced
 from cloud.report.sheet import KeyImage, Language, Sheet
 from cloud.report.wording import worded
@@ -80,11 +80,13 @@ def router() -> APIRouter:
 async def _sheet(
     services: ConsoleServices, examination_id: UUID, language: Language, all_heat: bool
 ) -> Sheet:
-    site = Site(
+    site = ReportSite(
         name=services.site_name,
         time_zone=services.time_zone,
         software=services.version,
-        thresholds=services.thresholds,
+        thresholds=services.site.thresholds,
+        protocol=services.examinations.protocol,
+        sex=services.site.sex,
     )
     log, now = await _log(services), services.clock()
     facts = await services.database.read(lambda tx: gather(tx, str(examination_id), site, log, now))

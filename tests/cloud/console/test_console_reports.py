@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
+import json
 import uuid
+from dataclasses import dataclass
+from typing import Any
 
 import pypdfium2
 import pytest
+import sqlalchemy as sa
 
 from cloud.accounts.audit import Search, search
 from cloud.accounts.roles import Role
+from cloud.db.tables import examination_signature, image_review, result
 from cloud.infer.reasons import AbstainReason
 from cloud.items import CaptureState
 from sonorelay.contract.notes import Checkpoint, open_note
 from sonorelay.contract.reasons import EdgeReason
 from tests.cloud.console.conftest import Get
+from tests.cloud.console.people import ask, person
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot, png_of
 
@@ -145,3 +151,130 @@ def test_an_examination_without_readings_has_a_report(console: RunningConsole, g
     assert "No image of this examination has been read." == lines[0]
     assert "being analysed" in lines[1]
     assert 200 == get(f"/api/examinations/{examination_id}/report.pdf").status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor:
+    """A doctor at a browser, who works on one examination."""
+
+    console: RunningConsole
+    """The console."""
+    cookie: str
+    """The doctor's session."""
+    examination_id: str
+    """The examination."""
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What the server answers, which is not a refusal."""
+        answer = ask(self.console, method, path, body, cookie=self.cookie)
+        assert 300 > answer.status, answer.body
+        return answer.json
+
+    @property
+    def detail(self) -> Any:
+        """The examination as it is now."""
+        return self.send("GET", f"/api/examinations/{self.examination_id}")
+
+    def review(self, capture: int, **changes: Any) -> None:
+        """Reviews the image of the n-th print."""
+        image = self.detail["captures"][capture]["images"][0]
+        said = {
+            "review_id": str(uuid.uuid4()),
+            "result_ledger_index": image["result_ledger_index"],
+            **changes,
+        }
+        self.send("POST", f"/api/images/{image['image_id']}/reviews", said)
+
+    def sign(self, **changes: Any) -> Any:
+        """Signs what is there."""
+        said = {"signature_id": str(uuid.uuid4()), "content": self.detail["content"], **changes}
+        return self.send("POST", f"/api/examinations/{self.examination_id}/signatures", said)
+
+    def report(self, language: str = "en") -> Any:
+        """The report."""
+        return self.send("GET", f"/api/examinations/{self.examination_id}/report?language={language}")
+
+
+@pytest.fixture
+def doctor(console: RunningConsole, examination_id: str) -> Doctor:
+    """A doctor."""
+    return Doctor(console=console, cookie=person(console, Role.DOCTOR), examination_id=examination_id)
+
+
+def test_what_persons_did_stands_in_the_report(doctor: Doctor) -> None:
+    """Age and who gave it, agreement, correction beside the model's value, ticks, signature with its entry; then a
+    change after signing."""
+    doctor.send("PATCH", f"/api/examinations/{doctor.examination_id}", {"gestational_age": {"days": 152}})
+    ellipse = doctor.detail["captures"][1]["images"][0]["reading"]["head"]["ellipse"]
+    drawn = {**ellipse, "a": ellipse["a"] * 0.95, "b": ellipse["b"] * 0.95}
+    doctor.review(0, decision="agree")
+    doctor.review(
+        1, decision="disagree", reason="WRONG_OUTLINE", note="skull left out", corrected={"ellipse": drawn}
+    )
+    doctor.review(2, decision="disagree", reason="POOR_IMAGE")
+    item = next(each["key"] for each in doctor.detail["protocol"]["items"] if each["by_hand"])
+    doctor.send("PUT", f"/api/examinations/{doctor.examination_id}/protocol/{item}", {"seen": True})
+    signature = doctor.sign()
+    sheet = doctor.report()
+    assert (None, "normal") == (sheet["mark"], sheet["standing"]["tone"])
+    head = {pair["label"]: pair["value"] for pair in sheet["head"]}
+    assert head["Gestational age"] == "21w5d, given by doctor"
+    signed = {pair["label"]: pair["value"] for pair in sheet["signature"]}
+    assert signature["content"] == signed["SHA-256 of what was signed"]
+    assert str(signature["ledger_index"]) == signed["Ledger entry"]
+    rows = [
+        row["cells"]
+        for row in sheet["measurements"]["rows"]
+        if row["cells"][:2] == ["Head circumference (HC)", "2"]
+    ]
+    model, by_person = (float(cells[3].split()[0]) for cells in rows)
+    assert ["model", "person"] == [cells[2] for cells in rows]
+    assert model * 0.95 == pytest.approx(by_person, abs=0.11)
+    assert "–" not in {cells[4] for cells in rows}
+    decisions = [row["cells"][1:3] for row in sheet["reviews"]["rows"]]
+    assert [
+        ["agrees", "–"],
+        ["disagrees", "outline of the head is wrong; skull left out"],
+        ["disagrees", "the image is not fit to be read"],
+    ] == decisions
+    assert "ticked by doctor" in {row["cells"][2] for row in sheet["checklist"]["rows"]}
+    assert {"HC, mm", "Lateral ventricle, mm"} <= {chart["title"] for chart in sheet["charts"]}
+    assert f"signed {signature['ledger_index']} {signature['content']}\n" in sheet["code"]["text"]
+    corrected = next(image for image in sheet["images"] if image["number"] == 2)
+    assert "corrected" in {stroke["kind"] for stroke in corrected["strokes"]}
+    doctor.review(0, decision="disagree", reason="MISSED")
+    changed = doctor.report("zh")
+    assert ("签署后有更改", "abnormal") == (changed["mark"], changed["standing"]["tone"])
+
+
+@pytest.mark.req("BEY-06")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_does_not_tell_the_sex(console: RunningConsole, doctor: Doctor, language: str) -> None:
+    """What stands in the database from before the policy, a model's label or a name of the site's limits: wherever a
+    text that was given comes into the report, it says only that something is withheld."""
+    doctor.review(0, decision="disagree", reason="OTHER", note="see note")
+    doctor.sign(override="urgent")
+    with console.world.database.begin() as tx:
+        tx.execute(sa.update(image_review).values(note="It is a boy"))
+        tx.execute(sa.update(examination_signature).values(override="女胎"))
+        for row in tx.execute(sa.select(result.c.image_id, result.c.reading)).all():
+            reading = {
+                **row.reading,
+                "finding": "male_fetus",
+                "plane": "genitalia",
+                "subplane": {"label": "penis", "probabilities": {"penis": 1.0}, "sure": True},
+                "abstain_reasons": ["GIRL"],
+            }
+            tx.execute(sa.update(result).where(result.c.image_id == row.image_id).values(reading=reading))
+    sheet = doctor.report(language)
+    pdf = doctor_pdf(doctor, language)
+    for text in (json.dumps(sheet, ensure_ascii=False), text_of(pdf)):
+        for word in ("boy", "女胎", "male_fetus", "genitalia", "penis", "GIRL"):
+            assert word not in text
+    assert ("(withheld)" if language == "en" else "（不予显示）") in json.dumps(sheet, ensure_ascii=False)
+
+
+def doctor_pdf(doctor: Doctor, language: str) -> bytes:
+    """The report as PDF."""
+    path = f"/api/examinations/{doctor.examination_id}/report.pdf?language={language}"
+    return ask(doctor.console, "GET", path, cookie=doctor.cookie).body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,11 @@ import cv2
 import numpy as np
 
 from cloud.examinations.items import AgeSource, BoundBy
+from cloud.examinations.states import reading_status
+from cloud.infer.annotate import Ellipse
 from cloud.infer.biometry import REFERENCES, place
 from cloud.infer.reasons import AbstainReason
+from cloud.items import Status
 from cloud.report.facts import (
     Author,
     ChecklistFacts,
@@ -80,10 +84,10 @@ MODELS = {
 }
 
 
-def _smaller(reading: dict[str, Any]) -> dict[str, float]:
+def _smaller(reading: dict[str, Any]) -> Ellipse:
     """The ellipse that a person draws inside of the model's."""
-    ellipse: dict[str, float] = reading["head"]["ellipse"]
-    return {**ellipse, "a": ellipse["a"] * 0.97, "b": ellipse["b"] * 0.94}
+    drawn = Ellipse(**reading["head"]["ellipse"])
+    return replace(drawn, a=drawn.a * 0.97, b=drawn.b * 0.94)
 
 
 def image(number: int, seed: int, verdict: Verdict, **changes: Any) -> tuple[ImageFacts, dict[str, bytes]]:
@@ -101,6 +105,7 @@ def image(number: int, seed: int, verdict: Verdict, **changes: Any) -> tuple[Ima
         "height_px": said["image"]["height_px"],
         "frame_count": 1,
         "best_frame": 0,
+        "status": reading_status(said),
         "plane": said["plane"],
         "subplane": "trans-ventricular",
         "subplane_sure": True,
@@ -143,12 +148,12 @@ def review(number: int, **changes: Any) -> ReviewFacts:
 
 def images() -> tuple[tuple[ImageFacts, ...], dict[str, bytes]]:
     """A normal, an abnormal and a doubtful image, one corrected by a person, and their pictures."""
-    wide = RemarkFacts(code="VENTRICLE_MODERATE", value=12.64, limit=12.0, unit="mm")
+    wide = RemarkFacts(code="VENTRICLE_MODERATE", value=12.64, limit=12.0, unit="mm", author=Author.MODEL)
     ill = Verdict(finding="ventriculomegaly", probability=0.934, ventricle_mm=12.64)
     disagreed = review(
         4,
         agreed=False,
-        reason_code="outline_wrong",
+        reason_code="WRONG_OUTLINE",
         reason_text="Near skull left out of the outline",
         finding="normal",
         ledger_index=147,
@@ -190,7 +195,9 @@ def signature(**changes: Any) -> SignatureFacts:
 def report_facts(found: tuple[ImageFacts, ...], **changes: Any) -> ReportFacts:
     """An examination at 21 weeks and 5 days with these images."""
     items = tuple(
-        ItemFacts(name_en=en, name_zh=zh, seen=seen, images=numbers, ticked_by=who)
+        ItemFacts(
+            group_en="Head", group_zh="头颅", name_en=en, name_zh=zh, seen=seen, images=numbers, ticked_by=who
+        )
         for en, zh, seen, numbers, who in ITEMS
     )
     values: dict[str, Any] = {
@@ -203,9 +210,11 @@ def report_facts(found: tuple[ImageFacts, ...], **changes: Any) -> ReportFacts:
         "began_time": BEGAN,
         "active_time": BEGAN + timedelta(minutes=9),
         "bound_by": BoundBy.STUDY,
+        "capture_count": 5,
+        "guessed_count": 0,
         "age": GivenAge(days=AGE_DAYS, source=AgeSource.LMP, given_by="dr.lin"),
         "images": found,
-        "unread": (UnreadFacts(status="held", reason="SECTOR_NOT_FOUND", count=1),),
+        "unread": (UnreadFacts(status=Status.HELD, reason="SECTOR_NOT_FOUND", count=1),),
         "checklist": ChecklistFacts(
             name_en="Second trimester", name_zh="中孕期筛查", version="1", items=items
         ),
