@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from cloud.infer.biometry import DAYS_A_WEEK, REFERENCES, Measure, centile_value
-from cloud.report.facts import LengthFacts, Point
-from cloud.report.sheet import Chart, Curve, Tick
+from cloud.report.facts import Author, LengthFacts, Point
+from cloud.report.sheet import Chart, Curve, Mark, Tick
 
 CENTILES: Final = (3, 10, 50, 90, 97)
 CHARTED: Final = (Measure.HC, Measure.BPD, Measure.ATRIUM)
@@ -36,7 +36,11 @@ def growth_chart(
     def at(week: float, value: float) -> Point:
         return (week - first) / (last - first), (high - value) / (high - low)
 
-    newest = lengths[-1]
+    def mark(length: LengthFacts) -> Mark:
+        x, y = at(weeks, length.value)
+        bar = None if length.sd is None else length.sd / (high - low)
+        return Mark(x=x, y=y, bar=bar, by_person=length.author is Author.PERSON)
+
     return Chart(
         title=title,
         alt=f"{title}: " + ", ".join(f"{length.value:.1f}" for length in lengths) + f" ({weeks:.1f})",
@@ -50,8 +54,7 @@ def growth_chart(
             Curve(label=str(percent), points=tuple(at(week, value) for week, value in values))
             for percent, values in by_percent.items()
         ),
-        points=tuple(at(weeks, length.value) for length in lengths),
-        bar=None if newest.sd is None else newest.sd / (high - low),
+        marks=tuple(mark(length) for length in lengths),
     )
 
 

@@ -97,6 +97,20 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A measured value on a chart."""
+
+    x: float
+    """Share of the width from the left."""
+    y: float
+    """Share of the height from the top."""
+    bar: float | None
+    """Half the length of its 1 sigma bar, as a share of the height; None where it is not known."""
+    by_person: bool
+    """Whether a person drew what it was reckoned from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """A growth chart with this examination's point."""
 
@@ -110,10 +124,8 @@ class Chart:
     """Lengths."""
     curves: tuple[Curve, ...]
     """Centiles, lowest first."""
-    points: tuple[Point, ...]
-    """What was measured, as shares of the chart."""
-    bar: float | None
-    """Half the length of the point's 1 sigma bar, as a share of the height; None where it is not known."""
+    marks: tuple[Mark, ...]
+    """What was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

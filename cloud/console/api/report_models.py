@@ -65,16 +65,24 @@ class SheetCurve(Laid):
     points: list[list[float]] = Field(description="Each [x, y], shares of the chart.")
 
 
+class SheetMark(Laid):
+    """A measured value on a chart."""
+
+    x: float = Field(description="Share of the width from the left.")
+    y: float = Field(description="Share of the height from the top.")
+    bar: float | None = Field(description="Half the 1 sigma bar, share of the height; null where not known.")
+    by_person: bool = Field(description="Whether a person drew what it was reckoned from.")
+
+
 class SheetChart(Laid):
-    """A growth chart with this examination's points."""
+    """A growth chart with what this examination measured."""
 
     title: str = Field(description="Measure and unit.")
     alt: str = Field(description="The same for those who do not see it.")
     x_ticks: list[SheetTick] = Field(description="Weeks.")
     y_ticks: list[SheetTick] = Field(description="Lengths.")
     curves: list[SheetCurve] = Field(description="Centiles, lowest first.")
-    points: list[list[float]] = Field(description="What was measured, each [x, y], shares of the chart.")
-    bar: float | None = Field(description="Half the 1 sigma bar, share of the height; null where not known.")
+    marks: list[SheetMark] = Field(description="What was measured.")
 
 
 class SheetStroke(Laid):

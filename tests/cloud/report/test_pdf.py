@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pypdfium2
 import pytest
@@ -134,6 +135,7 @@ def test_the_numbers_of_the_facts_are_there(facts: ReportFacts, pdf: bytes) -> N
         assert bare(value) in text
 
 
+@pytest.mark.req("BEY-10")
 @pytest.mark.parametrize("count", [0, 4, 25])
 def test_the_mark_is_on_every_page(
     facts: ReportFacts, language: Language, pictures: dict[str, bytes], count: int
@@ -280,6 +282,24 @@ def test_the_outline_lies_on_the_still(facts: ReportFacts, pictures: dict[str, b
     expected_width, expected_height = np.ptp(points, axis=0)
     assert expected_width / expected_height == pytest.approx(width / height, rel=0.03)
     page_pdf.close()
+
+
+def test_the_code_on_paper_is_read_by_an_independent_reader(facts: ReportFacts, pdf: bytes) -> None:
+    """What a telephone's camera would find: examination, signature, key and checkpoint."""
+    document = pypdfium2.PdfDocument(pdf)
+    last = document[len(document) - 1]
+    # The reader is made for photographs, and does not find the code at every size.
+    text = next(filter(None, (_decoded(last.render(scale=scale).to_numpy()) for scale in (3, 6, 5, 4))), "")
+    document.close()
+    assert worded(facts, Language.ENGLISH).code.text.strip() == text.strip()
+    assert facts.signature is not None
+    assert f"signed {facts.signature.ledger_index} {facts.signature.digest}" in text
+
+
+def _decoded(page: np.ndarray) -> str:  # type: ignore[type-arg]
+    """The code at the right of a page; empty where the reader finds none."""
+    right = np.ascontiguousarray(page[:, int(page.shape[1] * 0.68) :, :3])
+    return str(cv2.QRCodeDetector().detectAndDecode(right)[0])
 
 
 def _is_outline(pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

@@ -94,7 +94,7 @@ def test_without_an_age_nothing_is_placed(facts: ReportFacts) -> None:
 def test_the_chart_has_the_point_where_it_was_measured(facts: ReportFacts) -> None:
     """The point's place on the axes gives back week and length."""
     chart = worded(facts, Language.ENGLISH).charts[0]
-    (x, y), first = chart.points[0], chart.x_ticks
+    x, y, first = chart.marks[0].x, chart.marks[0].y, chart.x_ticks
     weeks_a_share = (int(first[-1].text) - int(first[0].text)) / (first[-1].at - first[0].at)
     weeks = int(first[0].text) + (x - first[0].at) * weeks_a_share
     low, high = chart.y_ticks[0], chart.y_ticks[-1]

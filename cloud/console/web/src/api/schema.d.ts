@@ -2465,7 +2465,7 @@ export interface components {
         };
         /**
          * SheetChart
-         * @description A growth chart with this examination's points.
+         * @description A growth chart with what this examination measured.
          */
         SheetChart: {
             /**
@@ -2494,15 +2494,10 @@ export interface components {
              */
             curves: components["schemas"]["SheetCurve"][];
             /**
-             * Points
-             * @description What was measured, each [x, y], shares of the chart.
+             * Marks
+             * @description What was measured.
              */
-            points: number[][];
-            /**
-             * Bar
-             * @description Half the 1 sigma bar, share of the height; null where not known.
-             */
-            bar: number | null;
+            marks: components["schemas"]["SheetMark"][];
         };
         /**
          * SheetCode
@@ -2606,6 +2601,32 @@ export interface components {
             text: string;
             /** @description How it is to be seen. */
             tone: components["schemas"]["Tone"];
+        };
+        /**
+         * SheetMark
+         * @description A measured value on a chart.
+         */
+        SheetMark: {
+            /**
+             * X
+             * @description Share of the width from the left.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Share of the height from the top.
+             */
+            y: number;
+            /**
+             * Bar
+             * @description Half the 1 sigma bar, share of the height; null where not known.
+             */
+            bar: number | null;
+            /**
+             * By Person
+             * @description Whether a person drew what it was reckoned from.
+             */
+            by_person: boolean;
         };
         /**
          * SheetPair
