@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from cloud.db import Tx
 from cloud.db.prepared import Prepared
-from cloud.db.tables import examination
+from cloud.db.tables import device, examination
 from cloud.examinations.completeness import read_coverage
 from cloud.examinations.items import AgeSource, BoundBy, Examination, GivenAge, Signed
 from cloud.examinations.protocol import Protocol
@@ -20,6 +20,8 @@ from cloud.items import Status
 EARLIER_MAX: Final = 20
 """Earlier examinations of one patient that are shown, the newest."""
 
+_AFTER_ALL: Final = "\x7f"
+"""Behind every letter of a pseudonym."""
 _COLUMNS: Final = sa.select(*examination.c)
 _ONE: Final = Prepared(_COLUMNS.where(examination.c.examination_id == sa.bindparam("of_examination")))
 _EARLIER: Final = Prepared(
@@ -84,9 +86,10 @@ def _narrowed(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
         query = query.where(c.device_id == wanted.device_id)
     text = (wanted.text or "").strip()
     if text:
+        named = device.c.device_id.contains(text.lower(), autoescape=True)
         matches = [
-            c.patient_key.startswith(text.upper(), autoescape=True),
-            c.device_id.contains(text.lower(), autoescape=True),
+            c.patient_key.between(text.upper(), text.upper() + _AFTER_ALL),
+            c.device_id.in_(sa.select(device.c.device_id).where(named)),
             *(c.findings.contains(f" {finding} ", autoescape=True) for finding in findings_named(text)),
         ]
         number = text.removeprefix("#")

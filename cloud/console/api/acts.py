@@ -44,7 +44,8 @@ def router() -> APIRouter:
         given = [] if age is None else [(AgeSource(name), value) for name, value in age if value is not None]
         source, value = given[0] if given else (None, None)
         arranging = services.examinations.arranging
-        return examination(await arranging.set_age(signed, str(examination_id), source, value))
+        stored = await arranging.set_age(signed, str(examination_id), source, value)
+        return examination(stored, services.site)
 
     @routes.post(
         "/captures/{capture_id}/examination", summary="Move a print to another examination, or to a new one"
@@ -53,7 +54,8 @@ def router() -> APIRouter:
         services: Injected, signed: Signed, capture_id: UUID, asked: models.MoveAsked
     ) -> Examination:
         target = None if asked.examination_id is None else str(asked.examination_id)
-        return examination(await services.examinations.arranging.move(signed, str(capture_id), target))
+        stored = await services.examinations.arranging.move(signed, str(capture_id), target)
+        return examination(stored, services.site)
 
     @routes.put(
         "/examinations/{examination_id}/protocol/{item}", summary="Tick an item of the protocol by hand"
@@ -62,7 +64,8 @@ def router() -> APIRouter:
         services: Injected, signed: Signed, examination_id: UUID, item: str, asked: models.TickAsked
     ) -> Examination:
         arranging = services.examinations.arranging
-        return examination(await arranging.tick(signed, str(examination_id), item, asked.seen))
+        stored = await arranging.tick(signed, str(examination_id), item, asked.seen)
+        return examination(stored, services.site)
 
     @routes.post("/examinations/{examination_id}/signatures", summary="Sign an examination")
     async def sign_examination(

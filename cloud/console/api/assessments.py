@@ -47,6 +47,8 @@ def router() -> APIRouter:
         context = Context(gestational_age_days=gestational_age_days, thresholds=services.site.thresholds)
         said = assess_stored(source.reading, context).to_json()
         asked = {**said["gestational_age"], "source": "asked"}
-        return Assessed.model_validate({**said, "gestational_age": asked, "notice": NOTICE})
+        return Assessed.model_validate(
+            services.site.sex.facts({**said, "gestational_age": asked, "notice": NOTICE})
+        )
 
     return routes

@@ -113,7 +113,7 @@ def _examination(tx: Tx, services: ConsoleServices, examination_id: str, event_i
     stored = read_examination(tx, services.examinations.protocol, examination_id)
     if stored is None:
         return _message("examination_gone", event_id - 1, ExaminationGone(examination_id=examination_id))
-    return _message("examination", event_id - 1, examination(stored))
+    return _message("examination", event_id - 1, examination(stored, services.site))
 
 
 def _message(name: str, message_id: int, content: Shown) -> bytes:

@@ -55,7 +55,10 @@ def router() -> APIRouter:
         wanted = Wanted(states=status or (), device_id=device_id, text=text)
 
         def read(tx: Tx) -> ExaminationList:
-            items = [examination(stored) for stored in read_list(tx, protocol, wanted, limit, before)]
+            items = [
+                examination(stored, services.site)
+                for stored in read_list(tx, protocol, wanted, limit, before)
+            ]
             return ExaminationList(
                 items=items,
                 next_before=items[-1].newest_slot if len(items) == limit else None,
@@ -95,10 +98,10 @@ def _detail(tx: Tx, services: ConsoleServices, examination_id: str, cursor: int)
         return None
     coverage = read_coverage(tx, protocol, [examination_id])[examination_id]
     return ExaminationDetail(
-        examination=examination(stored),
+        examination=examination(stored, services.site),
         captures=[work_item(item, services.site) for item in read_examination_items(tx, examination_id)],
-        earlier=[examination(each) for each in read_earlier(tx, protocol, stored)],
-        protocol=protocol_state(protocol, coverage),
+        earlier=[examination(each, services.site) for each in read_earlier(tx, protocol, stored)],
+        protocol=protocol_state(protocol, coverage, services.site),
         signatures=[signature(each, services.site) for each in read_signatures(tx, examination_id)],
         content=content_digest(tx, examination_id, stored.age.days if stored.age else None).hex(),
         cursor=cursor,

@@ -22,7 +22,7 @@ from cloud.examinations.signing import Signature as StoredSignature
 from cloud.infer.assess import age_text
 
 
-def examination(stored: StoredExamination) -> Examination:
+def examination(stored: StoredExamination, site: Site) -> Examination:
     """The examination as the page shows it."""
     signed = stored.signed
     return Examination(
@@ -40,7 +40,7 @@ def examination(stored: StoredExamination) -> Examination:
         read_count=stored.read_count,
         reviewed_count=stored.reviewed_count,
         status=stored.state,
-        findings=list(stored.findings),
+        findings=site.sex.facts(list(stored.findings)),
         signed=None
         if signed is None
         else SignedFacts(time=signed.time, by=signed.by, changed_after=signed.changed_after),
@@ -49,12 +49,12 @@ def examination(stored: StoredExamination) -> Examination:
     )
 
 
-def protocol_state(protocol: Protocol, coverage: Sequence[Coverage]) -> ProtocolState:
+def protocol_state(protocol: Protocol, coverage: Sequence[Coverage], site: Site) -> ProtocolState:
     """What of the protocol was seen in one examination."""
     return ProtocolState(
         name=_words(protocol.name),
-        version=protocol.version,
-        source=protocol.source,
+        version=site.sex.text(protocol.version),
+        source=site.sex.text(protocol.source),
         items=[
             ProtocolItem(
                 key=one.item.key,
