@@ -82,7 +82,7 @@ def gather(tx: Tx, examination_id: str, site: ReportSite, log: LogFacts, now: da
         age=_age(age) if age else None,
         images=images,
         unread=tuple(_unread(captures)),
-        checklist=_checklist(site.protocol, coverage, images),
+        checklist=_checklist(site.protocol, coverage, images, site.sex),
         signature=_signature(examination, signatures[0], site.sex) if signatures else None,
         scheme=SchemeFacts(
             name=site.sex.text(scheme.name), version=site.sex.text(scheme.version), sha256=scheme.sha256
@@ -117,13 +117,13 @@ def _unread(captures: Sequence[WorkItem]) -> Iterator[UnreadFacts]:
 
 
 def _checklist(
-    protocol: Protocol, coverage: Sequence[Coverage], images: Sequence[ImageFacts]
+    protocol: Protocol, coverage: Sequence[Coverage], images: Sequence[ImageFacts], sex: SexPolicy
 ) -> ChecklistFacts:
     numbers = {image.image_id: image.number for image in images}
     return ChecklistFacts(
         name_en=protocol.name.en,
         name_zh=protocol.name.zh,
-        version=protocol.version,
+        version=sex.text(protocol.version),
         items=tuple(_item(protocol, one, numbers) for one in coverage),
     )
 

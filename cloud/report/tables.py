@@ -83,7 +83,7 @@ def _length_notes(
     for number, citation in enumerate(citations, start=1):
         yield voice.say("note.reference", number=number, text=plain(citation))
     scheme = facts.scheme
-    name, version = plain(scheme.name), plain(scheme.version)
+    name, version = voice.text(scheme.name), voice.text(scheme.version)
     yield voice.say("note.scheme", name=name, version=version, digest=scheme.sha256)
 
 
@@ -107,7 +107,7 @@ def charts(facts: ReportFacts, voice: Voice) -> Iterator[Chart]:
 def checklist(facts: ChecklistFacts, voice: Voice) -> Table:
     """What was seen, what is missing, what a person ticked."""
     seen = sum(item.seen is not Seen.MISSING for item in facts.items)
-    name, version = voice.either(facts.name_en, facts.name_zh), plain(facts.version)
+    name, version = voice.either(facts.name_en, facts.name_zh), voice.text(facts.version)
     return Table(
         title=voice.say("checklist.title", seen=seen, all=len(facts.items)),
         columns=tuple(voice.say(f"checklist.{column}") for column in ("group", "item", "state", "images")),
