@@ -178,6 +178,9 @@ def test_the_readmes_table_is_the_codes() -> None:
     rows = {
         "see worklist, images, readings, receipts": Action.SEE_IMAGES,
         "see version, counts, models": Action.SEE_SYSTEM,
+        "review images": Action.REVIEW,
+        "sign examinations": Action.SIGN,
+        "move prints, give a gestational age, tick the protocol": Action.ARRANGE,
         "search the audit": Action.READ_AUDIT,
         "invite, close, reset users; change roles": Action.MANAGE_USERS,
         "create and revoke tokens": Action.MANAGE_TOKENS,
