@@ -42,7 +42,9 @@ def _live(console: RunningConsole) -> str:
 
 def _report(console: RunningConsole) -> str:
     world = console.world
-    capture = console.do(world.result(21, Verdict(finding="ventriculomegaly", probability=0.93, ventricle_mm=12.6)))
+    capture = console.do(
+        world.result(21, Verdict(finding="ventriculomegaly", probability=0.93, ventricle_mm=12.6))
+    )
     item = console.do(world.database.read(lambda tx: read_item(tx, capture)))
     assert item is not None
     assert item.examination is not None
