@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import time
@@ -59,6 +60,7 @@ from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
 from cloud.publish.topic import TopicBus
+from cloud.series.service import SeriesService, SeriesSettings, open_series
 from cloud.server import FIRST_LINK_FILE, Parts, Server
 from cloud.store.disk import DiskBlobStore
 from cloud.work.results import ResultLedger, end_leases
@@ -242,6 +244,17 @@ async def _open(
         missing_after_s=config.missing_after_s,
         examination_gap_s=config.examination_gap_s,
     )
+    series = open_series(
+        series_settings(config),
+        data,
+        database=database,
+        store=disk,
+        ledger=ledger,
+        signer=signer,
+        clock=clock,
+        new_id=lambda: str(uuid.uuid4()),
+        log=log,
+    )
     loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
     life: ModelLife | None = None
     if engine is not None:
@@ -256,13 +269,13 @@ async def _open(
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, hub, engine, signer)),
+        app=create_app(_console(config, services, accounts, series, hub, engine, signer)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
         log_verifier_key=str(ledger.verifier),
         begin_first=accounts.people.begin_first,
-        close=_closing(engine, disk, database, passwords),
+        close=_closing(engine, series, disk, database, passwords),
     )
 
 
@@ -295,6 +308,18 @@ def _reading(
     )
     worker = _worker(config, services, engine, signer, shadow)
     return worker, life, shadow
+
+
+def series_settings(config: Config) -> SeriesSettings:
+    """What the settings say of series; a quarter of the machine's memory where they say none."""
+    quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    return SeriesSettings(
+        worker_count=config.series_workers,
+        memory_bytes=config.series_memory_bytes or quarter,
+        threshold=config.series_threshold,
+        trusts_pictures=config.browser_ultrasound == "trusted",
+        free_min_bytes=config.free_min_bytes,
+    )
 
 
 def site_thresholds(config: Config) -> ThresholdScheme:
@@ -351,6 +376,7 @@ def _console(
     config: Config,
     services: IngestServices,
     accounts: Accounts,
+    series: SeriesService,
     hub: Hub,
     engine: DescribingEngine | None,
     signer: Signer,
@@ -359,6 +385,7 @@ def _console(
     return ConsoleServices(
         database=services.database,
         accounts=accounts,
+        series=series,
         hub=hub,
         store=services.store,
         ledger=services.ledger,
@@ -385,11 +412,16 @@ def _console(
 
 
 def _closing(
-    engine: ServingEngine | None, disk: DiskBlobStore, database: SqliteDatabase, passwords: Passwords
+    engine: ServingEngine | None,
+    series: SeriesService,
+    disk: DiskBlobStore,
+    database: SqliteDatabase,
+    passwords: Passwords,
 ) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         if engine is not None:
             await engine.close()
+        await series.close()
         await asyncio.to_thread(passwords.close)
         await asyncio.to_thread(disk.close)
         await asyncio.to_thread(database.close)

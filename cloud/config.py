@@ -18,6 +18,14 @@ ENGINES: Final = ("onnx", "openvino", "triton")
 """What `engine` may be."""
 FETAL_SEX: Final = ("withhold", "allow")
 """What `fetal_sex` may be."""
+BROWSER_ULTRASOUND: Final = ("refuse", "trusted")
+"""What `browser_ultrasound` may be."""
+_AT_LEAST_1: Final = (
+    *("inference_threads", "inference_overlap", "queue_max", "open_uploads_max", "series_workers"),
+)
+_NOT_NEGATIVE: Final = (
+    *("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes", "series_memory_bytes"),
+)
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
 
@@ -84,15 +92,29 @@ class Config:
     """Memory for shards that have just come, so that they are not read back from disk, bytes."""
     open_uploads_max: int = 4096
     """Uploads whose state is kept in memory; others are read from the database when they go on."""
+    series_workers: int = 2
+    """Processes that open series and cut planes through them, at least 1; they begin with the first request."""
+    series_memory_bytes: int = 0
+    """Memory that volumes in all these processes may take together, and that building one may, bytes; 0: a quarter of
+    the machine's."""
+    series_threshold: int = 10
+    """Images that a reconstruction needs, at least 2."""
+    browser_ultrasound: str = "refuse"
+    """Pictures that may bear names in their pixels (ultrasound, screen captures), uploaded by a browser: "refuse" where
+    their file does not say that none are burned in, or "trusted": the site declares what it uploads to be clean."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides the loopback ones, under which browsers may ask for the console."""
 
     def check(self) -> Self:
         """This value, if it can be used. Raises ConfigInvalid with what to do."""
-        for name in ("inference_threads", "inference_overlap", "queue_max", "open_uploads_max"):
+        for name in _AT_LEAST_1:
             if getattr(self, name) < 1:
                 raise ConfigInvalid(f"{name} must be at least 1")
-        for name in ("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes"):
+        if self.series_threshold < 2:
+            raise ConfigInvalid("series_threshold must be at least 2: one slice is no volume")
+        if self.browser_ultrasound not in BROWSER_ULTRASOUND:
+            raise ConfigInvalid(f"browser_ultrasound must be one of {', '.join(BROWSER_ULTRASOUND)}")
+        for name in _NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):

@@ -65,6 +65,12 @@ class Act(StrEnum):
     EXAMINATION_AGE = "examination_age"
     PROTOCOL_TICK = "protocol_tick"
     AUDIT_LOOK = "audit_look"
+    SERIES_LIST_LOOK = "series_list_look"
+    SERIES_LOOK = "series_look"
+    SERIES_FETCH = "series_fetch"
+    """The series' DICOM files left the server."""
+    UPLOAD = "upload"
+    RECONSTRUCT = "reconstruct"
     REQUEST = "request"
     """Only with the outcome NOT_PERMITTED: someone asked for what the role does not allow."""
 

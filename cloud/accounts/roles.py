@@ -32,6 +32,8 @@ class Action(StrEnum):
     """Move prints between examinations, give a gestational age, tick what was seen."""
     READ_AUDIT = "read_audit"
     """Search who did what."""
+    UPLOAD = "upload"
+    """Upload series, and store reconstructions."""
     MANAGE_USERS = "manage_users"
     """List, invite, disable, change the role, reset."""
     MANAGE_TOKENS = "manage_tokens"
@@ -46,6 +48,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SIGN: True,
         Action.ARRANGE: True,
         Action.READ_AUDIT: False,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -56,6 +59,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SIGN: False,
         Action.ARRANGE: True,
         Action.READ_AUDIT: False,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -66,6 +70,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SIGN: False,
         Action.ARRANGE: False,
         Action.READ_AUDIT: False,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -77,6 +82,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SIGN: False,
         Action.ARRANGE: False,
         Action.READ_AUDIT: True,
+        Action.UPLOAD: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
     },
@@ -87,6 +93,7 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.SIGN: False,
         Action.ARRANGE: True,
         Action.READ_AUDIT: True,
+        Action.UPLOAD: True,
         Action.MANAGE_USERS: True,
         Action.MANAGE_TOKENS: True,
     },

@@ -26,6 +26,9 @@ from cloud.db.examination_tables import examination_signature as examination_sig
 from cloud.db.examination_tables import image_brief as image_brief
 from cloud.db.examination_tables import image_review as image_review
 from cloud.db.examination_tables import protocol_tick as protocol_tick
+from cloud.db.series_tables import series as series
+from cloud.db.series_tables import series_file as series_file
+from cloud.db.series_tables import series_upload as series_upload
 from cloud.db.times import UtcTime
 
 device = Table(

@@ -38,6 +38,10 @@ class ImageSource:
     """SHA-256 of each shard of the part, in order."""
     shard_size_bytes: int
     """Length of every shard but the last, bytes."""
+    width_px: int
+    """Width of the image, pixels."""
+    height_px: int
+    """Height of the image, pixels."""
     mm_per_pixel: float | None
     """Scale, millimetres per pixel, where known."""
     scale_source: str | None
@@ -109,6 +113,8 @@ _IMAGE_SOURCE: Final = Prepared(
         image.c.sha256,
         image.c.start_bytes,
         image.c.size_bytes,
+        image.c.width_px,
+        image.c.height_px,
         image.c.mm_per_pixel,
         image.c.scale_source,
         part.c.shard_sha256,
@@ -169,6 +175,8 @@ def read_image(tx: Tx, image_id: str) -> ImageSource | None:
         size_bytes=row.size_bytes,
         shard_digests=split_digests(row.shard_sha256),
         shard_size_bytes=row.shard_size_bytes,
+        width_px=row.width_px,
+        height_px=row.height_px,
         mm_per_pixel=row.mm_per_pixel,
         scale_source=row.scale_source,
         reading=row.reading,

@@ -19,11 +19,12 @@ from cloud.series.gaps import LIMIT_S, Folders, created_at, folders_above, folde
 from cloud.series.geometry import Plan
 from cloud.series.group import THRESHOLD
 from cloud.series.header import Header
+from cloud.series.messages import SlabMode
 from cloud.series.planes import DIRECTIONS, PlaneName, oblique
 from cloud.series.png import png
 from cloud.series.reasons import LEFT_OUT
 from cloud.series.reconstruct import Series, gather, reconstruct
-from cloud.series.reslice import SlabMode, Slice, cut
+from cloud.series.reslice import Slice, cut
 from cloud.series.sweep import sweep
 from cloud.series.volume import MEMORY_CAP_BYTES, Volume
 from cloud.series.window import proposed

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -48,6 +48,9 @@ class HeaderRefused(SeriesError):
         super().__init__(LEFT_OUT[reason]["en"])
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object]]:
+        return type(self), (self.reason,)
+
 
 class SeriesRefused(SeriesError):
     """The series gives no volume; `refusal` says why."""
@@ -56,6 +59,9 @@ class SeriesRefused(SeriesError):
         super().__init__(refusal.sentence())
         self.refusal = refusal
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object]]:
+        return type(self), (self.refusal,)
+
 
 class SliceUnreadable(SeriesError):
     """The pixels of the file at `path` cannot be decoded; the others may still give a volume."""
@@ -63,6 +69,9 @@ class SliceUnreadable(SeriesError):
     def __init__(self, path: Path) -> None:
         super().__init__(LEFT_OUT[LeftOutReason.PIXELS_UNREADABLE]["en"])
         self.path = path
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object]]:
+        return type(self), (self.path,)
 
 
 class SliceInvalid(SeriesError):

@@ -81,8 +81,15 @@ _AT_LEAST_EMPTY: Final = (
     ),
 )
 _EMPTY_BY_CLASS: Final[dict[str, tuple[str, ...]]] = {
-    CTImageStorage: ("KVP",),
-    MRImageStorage: ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"),
+    CTImageStorage: ("KVP", "PatientPosition"),
+    MRImageStorage: (
+        "PatientPosition",
+        "ScanOptions",
+        "MRAcquisitionType",
+        "RepetitionTime",
+        "EchoTime",
+        "EchoTrainLength",
+    ),
     SecondaryCaptureImageStorage: (),
 }
 _SOURCE_IMAGE: Final = ("121322", "DCM", "Source image for image processing operation")

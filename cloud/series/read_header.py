@@ -24,6 +24,7 @@ from cloud.series.header import Header, Place, Vector, comparable_name, is_uid
 from cloud.series.reasons import LeftOutReason
 
 T = TypeVar("T")
+OpenBytes = Callable[[], BinaryIO]
 
 HEADER_MAX_BYTES: Final = 8 * 1024**2
 READS_MAX: Final = 250_000
@@ -53,13 +54,14 @@ _WANTED: Final = (
 )
 
 
-class _CappedFile:
+class CappedFile:
     """A file that gives at most HEADER_MAX_BYTES in READS_MAX pieces, never more at once than it has, and says when
     it was asked for what lies beyond its end."""
 
-    def __init__(self, file: BinaryIO, reads_max: int) -> None:
+    def __init__(self, file: BinaryIO, reads_max: int = READS_MAX) -> None:
         self._file = file
-        self._size_bytes = os.fstat(file.fileno()).st_size
+        self._size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
         self._left_bytes = HEADER_MAX_BYTES
         self._left_reads = reads_max
         self.fell_short = False
@@ -90,15 +92,22 @@ class _CappedFile:
         return self._file.tell() + size_bytes > self._size_bytes
 
 
-def read_header(path: Path, *, reads_max: int = READS_MAX, items_max: int = ITEMS_MAX) -> Header:
-    """The header of the image file at `path`; its pixels are not read. Errors: HeaderRefused, and no other."""
-    with _opened(path, _WANTED, reads_max) as (ds, capped):
+def read_header(
+    path: Path,
+    *,
+    reads_max: int = READS_MAX,
+    items_max: int = ITEMS_MAX,
+    open_bytes: OpenBytes | None = None,
+) -> Header:
+    """The header of the image file at `path`, or of what `open_bytes` opens under that name; its pixels are not read.
+    Errors: HeaderRefused, and no other."""
+    with opened(path, _WANTED, reads_max, open_bytes) as (ds, capped):
         return _header(path, ds, capped, items_max)
 
 
 def read_dataset(path: Path, keywords: Sequence[str]) -> Dataset:
     """These elements of a file whose header was read already, as far as it has them. Errors: HeaderRefused."""
-    with _opened(path, keywords, READS_MAX) as (ds, _):
+    with opened(path, keywords) as (ds, _):
         ds.decode()
         return ds
 
@@ -118,16 +127,19 @@ def damage_named() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path, keywords: Sequence[str], reads_max: int) -> Iterator[tuple[Dataset, _CappedFile]]:
-    with damage_named(), path.open("rb") as file:
-        capped = _CappedFile(file, reads_max)
+def opened(
+    path: Path, keywords: Sequence[str], reads_max: int = READS_MAX, open_bytes: OpenBytes | None = None
+) -> Iterator[tuple[Dataset, CappedFile]]:
+    """These elements of the header, and the file where its pixels begin. Errors: HeaderRefused."""
+    with damage_named(), open_bytes() if open_bytes else path.open("rb") as file:
+        capped = CappedFile(file, reads_max)
         yield (
             pydicom.dcmread(capped, stop_before_pixels=True, specific_tags=list(keywords), force=True),
             capped,
         )
 
 
-def _header(path: Path, ds: Dataset, capped: _CappedFile, items_max: int) -> Header:
+def _header(path: Path, ds: Dataset, capped: CappedFile, items_max: int) -> Header:
     meta_class = str(ds.file_meta.get("MediaStorageSOPClassUID", "")) if hasattr(ds, "file_meta") else ""
     if meta_class == _DIRECTORY_CLASS:
         raise HeaderRefused(LeftOutReason.DICOM_DIRECTORY)
@@ -165,7 +177,7 @@ def _header(path: Path, ds: Dataset, capped: _CappedFile, items_max: int) -> Hea
     return header
 
 
-def _check_pixels_follow(ds: Dataset, capped: _CappedFile) -> bool:
+def _check_pixels_follow(ds: Dataset, capped: CappedFile) -> bool:
     """Whether the file ends before its pixels do. Refuses a header after which no pixels come."""
     is_implicit, is_little = ds.original_encoding
     order = "<" if is_little else ">"
@@ -282,8 +294,7 @@ def _window(ds: Dataset) -> tuple[float, float] | None:
 def _places(ds: Dataset, frame_count: int, items_max: int) -> tuple[Place, ...]:
     """Of an enhanced object one place per frame (PS3.3 C.7.6.16), else one."""
     for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        raw = ds.get_item(keyword).value if keyword in ds else b""
-        if isinstance(raw, bytes) and max(map(raw.count, _ITEMS)) > items_max:
+        if item_count(ds, keyword) > items_max:
             raise HeaderRefused(LeftOutReason.HEADER_TOO_LARGE)
     frames = ds.get("PerFrameFunctionalGroupsSequence")
     if not frames:
@@ -294,6 +305,12 @@ def _places(ds: Dataset, frame_count: int, items_max: int) -> tuple[Place, ...]:
     return tuple(
         _place([*_macros(frame), *(macro for one in shared for macro in _macros(one))]) for frame in frames
     )
+
+
+def item_count(ds: Dataset, keyword: str) -> int:
+    """At most how many items a sequence has that is not parsed yet: they are what takes pydicom long."""
+    raw = ds.get_item(keyword).value if keyword in ds else b""
+    return max(map(raw.count, _ITEMS)) if isinstance(raw, bytes) else 0
 
 
 _MACROS: Final = (

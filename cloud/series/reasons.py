@@ -57,6 +57,7 @@ class RefusalReason(StrEnum):
     HOLE_TOO_WIDE = "HOLE_TOO_WIDE"
     PALETTE_COLOUR = "PALETTE_COLOUR"
     TOO_LARGE = "TOO_LARGE"
+    READING_FAILED = "READING_FAILED"
 
 
 class NoteKind(StrEnum):
@@ -228,6 +229,10 @@ REFUSALS: Final[dict[RefusalReason, dict[str, str]]] = {
     RefusalReason.TOO_LARGE: {
         "en": "The volume needs {need_mib} MiB of memory; {cap_mib} MiB are allowed.",
         "zh": "体数据需要 {need_mib} MiB 内存，上限为 {cap_mib} MiB。",
+    },
+    RefusalReason.READING_FAILED: {
+        "en": "The process that reads the images ended while it read these.",
+        "zh": "读取这些图像时，读取进程意外退出。",
     },
 }
 

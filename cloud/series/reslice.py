@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -13,20 +12,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from cloud.series.errors import SliceInvalid
+from cloud.series.messages import SlabMode
 from cloud.series.planes import Plane
 from cloud.series.volume import OUTSIDE, Volume
 
 SLAB_MAX_MM: Final = 200.0
 _LAYERS_MAX: Final = 256
 _SAMPLES_MAX: Final = 64 * 1024**2
-
-
-class SlabMode(StrEnum):
-    """What of a slab's thickness is shown."""
-
-    MEAN = "mean"
-    MIP = "mip"
-    MINIP = "minip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def build(
     lowest = float(voxels.min(where=inside, initial=np.inf)) if inside is not None else float(voxels.min())
     if inside is not None:
         np.copyto(voxels, np.float32(lowest), where=~inside)
-    stored, scale, offset = _as_int16(voxels, _is_whole(plan))
+    stored, scale, offset = as_int16(voxels, _is_whole(plan))
     image = sitk.GetImageFromArray(stored)
     row, column = np.array(plan.row_direction), np.array(plan.column_direction)
     origin = np.array(plan.origin_mm) + low[0] * row + low[1] * column
@@ -178,7 +178,7 @@ def _is_whole(plan: Plan) -> bool:
     )
 
 
-def _as_int16(voxels: NDArray[np.float32], is_whole: bool) -> tuple[NDArray[np.int16], float, float]:
+def as_int16(voxels: NDArray[np.float32], is_whole: bool) -> tuple[NDArray[np.int16], float, float]:
     """Stored numbers, scale and offset: as they are where they are whole and fit, else spread over 65 535 steps."""
     low, high = float(voxels.min()), float(voxels.max())
     scale, offset = 1.0, 0.0

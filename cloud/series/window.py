@@ -6,9 +6,21 @@ import numpy as np
 import SimpleITK as sitk
 
 from cloud.series.header import Header
+from cloud.series.messages import Format, Frame
 from cloud.series.volume import Volume
 
 _SAMPLED = 1_000_000
+
+
+def proposed_for_frame(header: Header, frame: Frame) -> tuple[float, float]:
+    """As `proposed`, where there is no volume, for one of its frames; of colours the whole range."""
+    if frame.format is Format.RGB8:
+        return 128.0, 256.0
+    if header.window is not None and header.photometric != "MONOCHROME1":
+        return header.window
+    values = np.frombuffer(frame.data, "<i2").astype(np.float64) * frame.scale + frame.offset
+    low, high = np.percentile(values[:: max(1, values.size // _SAMPLED)], [1, 99])
+    return float(low + high) / 2, max(float(high - low), 1.0)
 
 
 def proposed(current: Header, volume: Volume) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 
@@ -22,4 +23,17 @@ class BlobStore(Protocol):
 
     async def missing(self, digests: Sequence[bytes]) -> list[bytes]:
         """Those of `digests` that the store does not hold, in the order given, each once."""
+        ...
+
+
+class FileBlobStore(BlobStore, Protocol):
+    """A blob store whose blobs are files of this machine: for what is too large to hold, and for other processes."""
+
+    async def put_file(self, digest: bytes, path: Path) -> None:
+        """Keeps the file at `path`, which is then gone, under its SHA-256; as `put` otherwise. The file lies on the
+        store's own disk."""
+        ...
+
+    def file(self, digest: bytes) -> Path:
+        """Where the blob's bytes lie, or would; not checked against the digest. Nobody writes there."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import threading
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from cloud.errors import BlobCorrupt, BlobMissing, StoreFull
-from cloud.store import BlobStore
-from cloud.store.durable import disk_errors, make_folder, sync_folder, write_temporary
+from cloud.store import BlobStore, FileBlobStore
+from cloud.store.durable import disk_errors, make_folder, sync_file, sync_folder, write_temporary
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, sha256
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ _THREADS: Final = 16
 _FULL_AFTER_S: Final = 30.0
 # A look at a name takes microseconds; a change of thread takes more than several of them.
 _LOOKED_UP_AT_ONCE: Final = 16
+_OTHER_BYTES: Final = "the bytes do not have the digest they were put under"
 
 
 class DiskBlobStore:
@@ -69,6 +71,14 @@ class DiskBlobStore:
             return self._missing(digests)
         return await self._in_thread(lambda: self._missing(digests))
 
+    async def put_file(self, digest: bytes, path: Path) -> None:
+        """Keeps the file at `path`, which is then gone, under its SHA-256. Errors: BlobCorrupt, StoreFull."""
+        await self._in_thread(lambda: self._put_file(digest, path))
+
+    def file(self, digest: bytes) -> Path:
+        """Where the blob's bytes lie, or would; not checked against the digest."""
+        return self._path(digest)
+
     def close(self) -> None:
         """Finishes what is running. A repeat does nothing."""
         self._threads.shutdown()
@@ -88,7 +98,19 @@ class DiskBlobStore:
 
     def _put(self, digest: bytes, data: bytes) -> None:
         if sha256(data) != digest:
-            raise BlobCorrupt("the bytes do not have the digest they were put under")
+            raise BlobCorrupt(_OTHER_BYTES)
+        self._once(digest, lambda: self._write(self._path(digest), data))
+
+    def _put_file(self, digest: bytes, path: Path) -> None:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").digest()
+        if found != digest:
+            raise BlobCorrupt(_OTHER_BYTES)
+        self._once(digest, lambda: self._move(path, self._path(digest)))
+        path.unlink(missing_ok=True)
+
+    def _once(self, digest: bytes, write: Callable[[], None]) -> None:
+        """Has the blob written, unless it is there or another thread writes it: then waits for that."""
         if self._holds(digest):
             return
         with self._lock:
@@ -101,7 +123,7 @@ class DiskBlobStore:
             return
         try:
             with disk_errors():
-                self._write(self._path(digest), data)
+                write()
         except BaseException as error:  # not handled here: it also belongs to whoever waits for this put
             mine.set_exception(error)
             raise
@@ -118,10 +140,17 @@ class DiskBlobStore:
         temporary = self._incoming / secrets.token_hex(16)
         try:
             write_temporary(temporary, data)
-            os.rename(temporary, path)
+            self._rename(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+    def _move(self, source: Path, path: Path) -> None:
+        sync_file(source)
+        self._rename(source, path)
+
+    def _rename(self, source: Path, path: Path) -> None:
+        os.rename(source, path)
         try:
             sync_folder(path.parent)
         except BaseException:
@@ -143,3 +172,4 @@ class DiskBlobStore:
 
 
 _disk: type[BlobStore] = DiskBlobStore
+_disk_of_files: type[FileBlobStore] = DiskBlobStore

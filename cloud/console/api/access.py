@@ -64,6 +64,7 @@ _SESSION: Final = Rule(standing=Standing.SESSION)
 _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
 _ARRANGE: Final = Rule(standing=Standing.PERSON, action=Action.ARRANGE)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
+_UPLOAD: Final = Rule(standing=Standing.SIGNED_IN, action=Action.UPLOAD)
 
 
 def _looks(act: Act, at: str | None = None) -> Rule:
@@ -113,6 +114,21 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("POST", "/api/images/{image_id}/reviews"): Rule(standing=Standing.PERSON, action=Action.REVIEW),
     ("GET", "/api/images/{image_id}/reviews"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/reviews/{review_id}.txt"): _looks(Act.RECEIPT_LOOK, "review_id"),
+    ("GET", "/api/images/{image_id}/scale"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/growth/{measure}"): _SIGNED_IN,
+    ("GET", "/api/series"): _looks(Act.SERIES_LIST_LOOK),
+    ("GET", "/api/series/{series_id}"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/slice"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/slice.png"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/images/{index}"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/images/{index}/tags"): _looks(Act.SERIES_LOOK, "series_id"),
+    ("GET", "/api/series/{series_id}/dicom.zip"): _looks(Act.SERIES_FETCH, "series_id"),
+    # Finishing and storing write their own act, in the transaction of what they do.
+    ("POST", "/api/series/{series_id}/reconstructions"): _UPLOAD,
+    ("POST", "/api/uploads"): _UPLOAD,
+    ("PUT", "/api/uploads/{upload_id}/files"): _UPLOAD,
+    ("POST", "/api/uploads/{upload_id}/finish"): _UPLOAD,
+    ("GET", "/api/uploads/{upload_id}"): _UPLOAD,
     ("POST", "/api/session"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,

@@ -19,11 +19,15 @@ from cloud.console.api import (
     events,
     examinations,
     facts,
+    growth,
     ledger_files,
     pictures,
     reports,
+    scales,
+    series,
     sessions,
     tokens,
+    uploads,
     users,
 )
 from cloud.console.api.door import Door, come_again, refusal
@@ -52,6 +56,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
     app.add_exception_handler(ExaminationRefused, _not_done)
+    app.add_exception_handler(series.Conflict, series.conflict)
     app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
     app.add_middleware(Door, accounts=services.accounts)
@@ -104,7 +109,11 @@ def _described_api() -> FastAPI:
     app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())
+    app.include_router(scales.router())
+    app.include_router(growth.router())
     app.include_router(facts.router())
+    app.include_router(series.router())
+    app.include_router(uploads.router())
     app.include_router(sessions.router())
     app.include_router(users.router())
     app.include_router(tokens.router())

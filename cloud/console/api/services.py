@@ -18,6 +18,7 @@ from cloud.infer import DescribingEngine
 from cloud.ledger import Ledger
 from cloud.publish.hub import Hub
 from cloud.report.press import Press
+from cloud.series.service import SeriesService
 from cloud.store import BlobStore
 
 HEARTBEAT_S: Final = 5.0
@@ -35,6 +36,8 @@ class ConsoleServices:
     """Tells what changed."""
     store: BlobStore
     """Holds the stills and the pictures of results."""
+    series: SeriesService
+    """Uploads, series, planes cut through them."""
     ledger: Ledger
     """Gives receipts."""
     ledger_dir: Path

@@ -181,6 +181,7 @@ def test_the_readmes_table_is_the_codes() -> None:
         "review images": Action.REVIEW,
         "sign examinations": Action.SIGN,
         "move prints, give a gestational age, tick the protocol": Action.ARRANGE,
+        "upload series, store reconstructions": Action.UPLOAD,
         "search the audit": Action.READ_AUDIT,
         "invite, close, reset users; change roles": Action.MANAGE_USERS,
         "create and revoke tokens": Action.MANAGE_TOKENS,

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,9 @@ import uvicorn
 from cloud.accounts.roles import Role
 from cloud.console.api.app import create_app
 from cloud.console.api.page import STATIC_DIR
+from cloud.series.service import SeriesSettings
 from tests.cloud.console.world import World, close_world, open_world
+from tests.cloud.series_site import SETTINGS
 
 T = TypeVar("T")
 
@@ -26,12 +29,20 @@ class RunningConsole:
     `token` is a machine's that may see images.
     """
 
-    def __init__(self, folder: Path, *, static_dir: Path = STATIC_DIR, heartbeat_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        static_dir: Path = STATIC_DIR,
+        heartbeat_s: float = 0.5,
+        settings: SeriesSettings = SETTINGS,
+    ) -> None:
         self._static_dir = static_dir
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s))
+        self._open = partial(open_world, folder, heartbeat_s=heartbeat_s, settings=settings)
+        self.world: World = self.do(self._open())
         self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None
         self._serving: Future[None] | None = None
@@ -65,6 +76,13 @@ class RunningConsole:
         self._server.should_exit = True
         self._serving.result(timeout=20)
 
+    def restart(self) -> None:
+        """Ends everything but the folder, and opens that again on the same port."""
+        self.stop()
+        self.do(self._close_world())
+        self.world = self.do(self._open())
+        self.start()
+
     def close(self) -> None:
         """Ends everything."""
         self.stop()
@@ -74,7 +92,7 @@ class RunningConsole:
         self._loop.close()
 
     async def _close_world(self) -> None:
-        close_world(self.world)
+        await close_world(self.world)
 
     @staticmethod
     async def _started(server: uvicorn.Server) -> None:

@@ -40,6 +40,7 @@ from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
+from cloud.series.service import SeriesSettings
 from cloud.store.disk import DiskBlobStore
 from edge_agent.simulator.exam import Shot
 from sonorelay.contract.notes import Signer
@@ -49,6 +50,7 @@ from tests.cloud.console.readings import brain_shot as brain_shot
 from tests.cloud.console.readings import made_reading as made_reading
 from tests.cloud.console.readings import png_of as png_of
 from tests.cloud.console.readings import spread
+from tests.cloud.series_site import SETTINGS, open_test_series
 
 DEVICE = "us-room-3"
 ORIGIN = "test.example/log"
@@ -308,13 +310,14 @@ async def open_world(
     engine: DescribingEngine | None = None,
     heartbeat_s: float = 5.0,
     fetal_sex: FetalSex = FetalSex.WITHHOLD,
+    settings: SeriesSettings = SETTINGS,
 ) -> World:
     """An empty world in `folder`."""
     upgrade(folder / "state.sqlite")
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
     ledger_dir = folder / "ledger"
-    ledger_dir.mkdir()
+    ledger_dir.mkdir(exist_ok=True)
     ledger = await open_or_begin(ledger_dir, database, ORIGIN, folder / "log.key")
     bus = TopicBus()
     clock, passwords = MadeClock(), Passwords(CHEAP)
@@ -331,11 +334,13 @@ async def open_world(
         sex=sex,
         protocol=shipped_protocol().without_sex(sex),
     )
+    series = open_test_series(folder, ORIGIN, database, store, ledger, clock, settings)
     services = ConsoleServices(
         database=database,
         accounts=make_accounts(accounts),
         hub=Hub(database, bus),
         store=store,
+        series=series,
         ledger=ledger,
         ledger_dir=ledger_dir,
         examinations=make_examinations(examinations),
@@ -348,9 +353,10 @@ async def open_world(
     return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 
 
-def close_world(world: World) -> None:
-    """Ends readers and closes the files."""
+async def close_world(world: World) -> None:
+    """Ends readers and worker processes and closes the files."""
     world.services.hub.close()
+    await world.services.series.close()
     world.passwords.close()
     world.store.close()
     world.database.close()

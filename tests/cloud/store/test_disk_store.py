@@ -120,3 +120,27 @@ async def test_a_blob_is_missing_until_its_name_is_synced(
     go.set()
     await putting
     assert await store.missing([sha256(_DATA)]) == []
+
+
+async def test_a_file_becomes_a_blob(open_store: Callable[..., DiskBlobStore], tmp_path: Path) -> None:
+    """It is gone from where it was, lies whole under its digest and is got like any blob; a repeat only removes the
+    file."""
+    store = open_store()
+    for name in ("first", "second"):
+        file = tmp_path / name
+        file.write_bytes(_DATA)
+        await store.put_file(sha256(_DATA), file)
+        assert not file.exists()
+    assert _DATA == await store.get(sha256(_DATA)) == store.file(sha256(_DATA)).read_bytes()
+
+
+async def test_a_file_of_other_bytes_is_refused(
+    open_store: Callable[..., DiskBlobStore], tmp_path: Path
+) -> None:
+    """A file that is not what its digest says is left where it is, and nothing is kept."""
+    store, file = open_store(), tmp_path / "file"
+    file.write_bytes(b"other")
+    with pytest.raises(BlobCorrupt):
+        await store.put_file(sha256(_DATA), file)
+    assert b"other" == file.read_bytes()
+    assert [sha256(_DATA)] == await store.missing([sha256(_DATA)])

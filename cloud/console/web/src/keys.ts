@@ -3,7 +3,8 @@ import { onMounted, onUnmounted } from 'vue';
 
 import { session } from './session';
 
-const OWN_KEYS = 'input, textarea, select, [contenteditable], [role="slider"], [role="dialog"]';
+// A handle on a still takes its own keys itself and leaves the others to the page.
+const OWN_KEYS = 'input, textarea, select, [contenteditable], [role="slider"]:not(svg *), [role="dialog"]';
 
 export function useKeys(pressed: Record<string, () => void>, released: Record<string, () => void> = {}): void {
   const run = (table: Record<string, () => void>) => (event: KeyboardEvent) => {

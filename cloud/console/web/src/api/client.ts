@@ -28,6 +28,10 @@ export type SheetPair = Schemas['SheetPair'];
 export type SheetChart = Schemas['SheetChart'];
 export type SheetImage = Schemas['SheetImage'];
 export type Tone = Schemas['Tone'];
+export type Ellipse = Schemas['Ellipse'];
+export type ScaleRegion = Schemas['ScaleRegion'];
+export type GrowthCurves = Schemas['GrowthCurves'];
+export type Measure = Schemas['Measure'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 

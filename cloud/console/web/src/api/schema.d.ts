@@ -301,6 +301,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/images/{image_id}/scale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where on an image lengths are millimetres
+         * @description The calibrated regions of its DICOM header; without any, the whole image where its scale is known from elsewhere. A length is millimetres only where the whole of it lies in one region.
+         */
+        get: operations["get_scale"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/growth/{measure}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Growth standard of a length as centile curves */
+        get: operations["get_growth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reasons": {
         parameters: {
             query?: never;
@@ -361,6 +398,219 @@ export interface paths {
         };
         /** The server can read images */
         get: operations["get_ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All series, newest first */
+        get: operations["list_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One series: where it lies, what is left out, what is missing */
+        get: operations["get_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}/reconstructions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cut parallel planes and store them as a new series */
+        post: operations["post_reconstruction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}/slice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A plane through the volume: int16, little endian, size x size
+         * @description Headers: X-Scale, X-Offset (value = stored x scale + offset), X-Background (the stored number where no voxel lies). Of requests with one pane the newest counts; older ones are answered 409 superseded.
+         */
+        get: operations["get_slice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}/slice.png": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A plane through the volume as PNG */
+        get: operations["get_slice_png"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}/images/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One image, or one of its frames, as numbers
+         * @description Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; rgb8: red, green, blue).
+         */
+        get: operations["get_series_image"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}/dicom.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The series' DICOM files, as they are stored: de-identified */
+        get: operations["get_series_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series/{series_id}/images/{index}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The header of one image */
+        get: operations["get_series_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin an upload */
+        post: operations["begin_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads/{upload_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * One file of the folder, its bytes as the body
+         * @description A repeat with the same path and bytes changes nothing. The answer says whether it is used.
+         */
+        put: operations["put_file"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads/{upload_id}/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make series of what came; the account of every file */
+        post: operations["finish_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an upload is, and what came of it */
+        get: operations["get_upload"];
         put?: never;
         post?: never;
         delete?: never;
@@ -654,13 +904,13 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "read_audit" | "manage_users" | "manage_tokens";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "read_audit" | "upload" | "manage_users" | "manage_tokens";
         /**
          * AgeGiven
          * @description A gestational age: exactly one of the three.
@@ -1252,6 +1502,19 @@ export interface components {
             detail: string;
         };
         /**
+         * FileAccount
+         * @description What became of one file.
+         */
+        FileAccount: {
+            /**
+             * Path
+             * @description Its path in the upload; null: the site removed its record.
+             */
+            path: string | null;
+            /** @description Why it is not used; null: it is. */
+            reason: components["schemas"]["Said"] | null;
+        };
+        /**
          * FirstAsked
          * @description The first administrator.
          */
@@ -1272,6 +1535,73 @@ export interface components {
              * @description 12 to 256 characters, at least 5 different ones, without the name in it. Stored as an Argon2id hash and nowhere else.
              */
             password: string;
+        };
+        /**
+         * Frames
+         * @description Frames of the images.
+         */
+        Frames: {
+            /**
+             * Count
+             * @description Of the image that has most; ask with ?frame=, from 0.
+             */
+            count: number;
+            /**
+             * Frame Time Ms
+             * @description From frame to frame; null: not said, or stills.
+             */
+            frame_time_ms: number | null;
+        };
+        /**
+         * Geometry
+         * @description Where a volume lies in the patient: x to the left, y to the back, z to the head; mm.
+         */
+        Geometry: {
+            /**
+             * Origin Mm
+             * @description Centre of the first voxel; three numbers.
+             */
+            origin_mm: number[];
+            /**
+             * Center Mm
+             * @description Middle of the volume; three numbers.
+             */
+            center_mm: number[];
+            /**
+             * Axes
+             * @description Unit vectors along a row, along a column, from slice to slice.
+             */
+            axes: number[][];
+            /**
+             * Spacing Mm
+             * @description Distance of voxels along these.
+             */
+            spacing_mm: number[];
+            /**
+             * Size
+             * @description Voxels along these.
+             */
+            size: number[];
+            /**
+             * Bounding Mm
+             * @description Lowest and highest x, y, z of all corners; six numbers.
+             */
+            bounding_mm: number[];
+            /**
+             * Tilt Deg
+             * @description How far the stack leaned and was straightened, degrees.
+             */
+            tilt_deg: number;
+            /**
+             * Resampled
+             * @description Whether uneven slices were resampled by their true positions.
+             */
+            resampled: boolean;
+            /**
+             * Remarks
+             * @description What is to be known.
+             */
+            remarks: components["schemas"]["Said"][];
         };
         /**
          * GestationalAge
@@ -1361,6 +1691,55 @@ export interface components {
              */
             last_week: number;
         };
+        /**
+         * GrowthCurves
+         * @description The standard of one length.
+         */
+        GrowthCurves: {
+            /** @description Which length, as in readings. */
+            measure: components["schemas"]["Measure"];
+            /**
+             * Name
+             * @description The same in words, English.
+             */
+            name: string;
+            /**
+             * Centiles
+             * @description Percent of healthy fetuses below each curve.
+             */
+            centiles: number[];
+            /**
+             * Weeks
+             * @description Every week that the standard covers.
+             */
+            weeks: components["schemas"]["GrowthWeek"][];
+            /**
+             * Formula
+             * @description How a z-score is reckoned by it.
+             */
+            formula: string;
+            /**
+             * Reference
+             * @description Its publication.
+             */
+            reference: string;
+        };
+        /**
+         * GrowthWeek
+         * @description The curves at one week.
+         */
+        GrowthWeek: {
+            /**
+             * Weeks
+             * @description Gestational age: this many weeks and 0 days.
+             */
+            weeks: number;
+            /**
+             * Mm
+             * @description Length at each of the centiles, in their order, mm.
+             */
+            mm: number[];
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -1430,6 +1809,17 @@ export interface components {
             share: number;
         };
         /**
+         * ImageScale
+         * @description Where on an image lengths are millimetres.
+         */
+        ImageScale: {
+            /**
+             * Regions
+             * @description Calibrated regions; empty where no scale is known.
+             */
+            regions: components["schemas"]["ScaleRegion"][];
+        };
+        /**
          * ImageSize
          * @description Size of a still.
          */
@@ -1446,11 +1836,30 @@ export interface components {
             height_px: number;
         };
         /**
+         * Kind
+         * @description What a series is shown as.
+         * @enum {string}
+         */
+        Kind: "volume" | "stack" | "loop";
+        /**
          * Language
          * @description What a report is written in.
          * @enum {string}
          */
         Language: "en" | "zh";
+        /**
+         * LeftOut
+         * @description Stored images that take no part.
+         */
+        LeftOut: {
+            /** @description Why. */
+            reason: components["schemas"]["Said"];
+            /**
+             * Count
+             * @description How many.
+             */
+            count: number;
+        };
         /**
          * Loop
          * @description How a moving image was read; outline, crop, heat map and measurements are the best frame's.
@@ -1566,6 +1975,12 @@ export interface components {
                 [key: string]: components["schemas"]["Spread"];
             };
         };
+        /**
+         * Measure
+         * @description What has a standard. The value is the name that readings carry.
+         * @enum {string}
+         */
+        Measure: "hc" | "bpd" | "ofd" | "ac" | "fl" | "tcd" | "ventricle_width" | "anterior_horn" | "cisterna_magna";
         /**
          * Measurements
          * @description Lengths of the head; millimetres are null where the scale is not known, uncertainties where they are not.
@@ -1734,6 +2149,19 @@ export interface components {
             line: number[];
         };
         /**
+         * Missing
+         * @description An image that must exist by the numbers of its series, and is not where the others are.
+         */
+        Missing: {
+            /**
+             * Number
+             * @description Instance number.
+             */
+            number: number;
+            /** @description Where it was found, and is used; null: nowhere. */
+            found: components["schemas"]["Said"] | null;
+        };
+        /**
          * ModelFacts
          * @description A model that this server runs.
          */
@@ -1785,6 +2213,19 @@ export interface components {
              * @description Into this examination; null: into a new one of its own.
              */
             examination_id: string | null;
+        };
+        /**
+         * MprState
+         * @description Whether planes can be cut through a series.
+         */
+        MprState: {
+            /**
+             * Ready
+             * @description Whether they can.
+             */
+            ready: boolean;
+            /** @description Why not. */
+            reason: components["schemas"]["Said"] | null;
         };
         /**
          * NameToSignIn
@@ -2090,6 +2531,48 @@ export interface components {
             };
         };
         /**
+         * ReconstructionAsked
+         * @description Parallel planes to be stored as a new series.
+         */
+        ReconstructionAsked: {
+            /**
+             * U
+             * @description To the right of the pictures; LPS.
+             */
+            u: number[];
+            /**
+             * V
+             * @description Down the pictures, at a right angle to u.
+             */
+            v: number[];
+            /**
+             * Spacing Mm
+             * @description Distance of neighbouring planes.
+             */
+            spacing_mm: number;
+            /**
+             * First Mm
+             * @description First place along u x v; null: whole volume.
+             */
+            first_mm?: number | null;
+            /**
+             * Last Mm
+             * @description Last place along u x v; null: whole volume.
+             */
+            last_mm?: number | null;
+            /**
+             * Slab Mm
+             * @description Thickness of each.
+             * @default 0
+             */
+            slab_mm: number;
+            /**
+             * @description What of the slab is shown.
+             * @default mean
+             */
+            mode: components["schemas"]["SlabMode"];
+        };
+        /**
          * Rectangle
          * @description An upright rectangle in still pixels.
          */
@@ -2389,6 +2872,68 @@ export interface components {
          */
         Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
         /**
+         * Said
+         * @description A code and its sentence in both languages.
+         */
+        Said: {
+            /**
+             * Code
+             * @description Does not change with the language.
+             */
+            code: string;
+            /**
+             * En
+             * @description The sentence in English.
+             */
+            en: string;
+            /**
+             * Zh
+             * @description The sentence in Chinese.
+             */
+            zh: string;
+        };
+        /**
+         * ScaleRegion
+         * @description An upright rectangle of the still in which lengths are millimetres.
+         */
+        ScaleRegion: {
+            /**
+             * X0
+             * @description Left edge, still pixels.
+             */
+            x0: number;
+            /**
+             * Y0
+             * @description Upper edge, still pixels.
+             */
+            y0: number;
+            /**
+             * X1
+             * @description Right edge, still pixels; the last column is the one before.
+             */
+            x1: number;
+            /**
+             * Y1
+             * @description Lower edge, still pixels; the last row is the one before.
+             */
+            y1: number;
+            /**
+             * Mm Per Pixel X
+             * @description A step to the right, mm.
+             */
+            mm_per_pixel_x: number;
+            /**
+             * Mm Per Pixel Y
+             * @description A step down, mm.
+             */
+            mm_per_pixel_y: number;
+            /**
+             * Source
+             * @description Who says so: dicom_region, pixel_spacing, given.
+             */
+            source: string;
+        };
+        /**
          * SchemeUsed
          * @description Which limits the lengths were judged by.
          */
@@ -2424,6 +2969,185 @@ export interface components {
              * @description Chinese.
              */
             zh: string;
+        };
+        /**
+         * SeriesFacts
+         * @description All that is known of a series. Numbers of slices: value = stored x scale + offset.
+         */
+        SeriesFacts: {
+            /**
+             * Series Id
+             * @description UUID; of an agent's loop, the image's.
+             */
+            series_id: string;
+            /**
+             * Modality
+             * @description Modality, such as CT; empty: not said.
+             */
+            modality: string;
+            /** @description Volume: planes can be cut; stack: stills; loop: moving images. */
+            kind: components["schemas"]["Kind"];
+            /**
+             * Image Count
+             * @description Images, each under /images/{index}.
+             */
+            image_count: number;
+            /**
+             * Frame Count
+             * @description Frames of the image that has most; 1 for stills.
+             */
+            frame_count: number;
+            /**
+             * Body Part
+             * @description Body part examined; empty: not said.
+             */
+            body_part: string;
+            /**
+             * Number
+             * @description Series number; null: not said.
+             */
+            number: number | null;
+            /**
+             * Study Id
+             * @description UUID that series of one examination share.
+             */
+            study_id: string;
+            /**
+             * Patient
+             * @description Pseudonym; null for an agent's loop: see its tags.
+             */
+            patient: string | null;
+            /**
+             * Received Time
+             * Format: date-time
+             * @description When its newest image came.
+             */
+            received_time: string;
+            /**
+             * Version
+             * @description Grows with each upload that adds images.
+             */
+            version: number;
+            /** @description Whether planes can be cut. */
+            mpr: components["schemas"]["MprState"];
+            /** @description Where it comes from. */
+            source: components["schemas"]["Source"];
+            /** @description Where the volume lies; null where there is none. */
+            geometry: components["schemas"]["Geometry"] | null;
+            /**
+             * Presets
+             * @description Usual windows.
+             */
+            presets: components["schemas"]["WindowPreset"][];
+            /** @description The window to begin with. */
+            default_window: components["schemas"]["Window"];
+            /** @description Of the volume; of its default window where there is none. */
+            value_range: components["schemas"]["ValueRange"];
+            /**
+             * Unit
+             * @description HU, or empty.
+             */
+            unit: string;
+            /**
+             * Scale
+             * @description What stored numbers of slices are multiplied with; 1 for CT.
+             */
+            scale: number;
+            /**
+             * Offset
+             * @description What is added to them then; 0 for CT.
+             */
+            offset: number;
+            frames: components["schemas"]["Frames"];
+            /**
+             * Left Out
+             * @description Stored images that take no part.
+             */
+            left_out: components["schemas"]["LeftOut"][];
+            /**
+             * Missing
+             * @description Gaps of the instance numbers.
+             */
+            missing: components["schemas"]["Missing"][];
+        };
+        /**
+         * SeriesItem
+         * @description One series, as the list shows it.
+         */
+        SeriesItem: {
+            /**
+             * Series Id
+             * @description UUID; of an agent's loop, the image's.
+             */
+            series_id: string;
+            /**
+             * Modality
+             * @description Modality, such as CT; empty: not said.
+             */
+            modality: string;
+            /** @description Volume: planes can be cut; stack: stills; loop: moving images. */
+            kind: components["schemas"]["Kind"];
+            /**
+             * Image Count
+             * @description Images, each under /images/{index}.
+             */
+            image_count: number;
+            /**
+             * Frame Count
+             * @description Frames of the image that has most; 1 for stills.
+             */
+            frame_count: number;
+            /**
+             * Body Part
+             * @description Body part examined; empty: not said.
+             */
+            body_part: string;
+            /**
+             * Number
+             * @description Series number; null: not said.
+             */
+            number: number | null;
+            /**
+             * Study Id
+             * @description UUID that series of one examination share.
+             */
+            study_id: string;
+            /**
+             * Patient
+             * @description Pseudonym; null for an agent's loop: see its tags.
+             */
+            patient: string | null;
+            /**
+             * Received Time
+             * Format: date-time
+             * @description When its newest image came.
+             */
+            received_time: string;
+            /**
+             * Version
+             * @description Grows with each upload that adds images.
+             */
+            version: number;
+            /** @description Whether planes can be cut. */
+            mpr: components["schemas"]["MprState"];
+            /** @description Where it comes from. */
+            source: components["schemas"]["Source"];
+        };
+        /**
+         * SeriesList
+         * @description A part of the list of series.
+         */
+        SeriesList: {
+            /**
+             * Items
+             * @description Newest first.
+             */
+            items: components["schemas"]["SeriesItem"][];
+            /**
+             * Next Cursor
+             * @description Ask with it for what follows; null: nothing does.
+             */
+            next_cursor: string | null;
         };
         /**
          * SessionFacts
@@ -2845,6 +3569,18 @@ export interface components {
             changed_after: boolean;
         };
         /**
+         * SlabMode
+         * @description What of a slab's thickness is shown.
+         * @enum {string}
+         */
+        SlabMode: "mean" | "mip" | "minip";
+        /**
+         * Source
+         * @description Where a series comes from.
+         * @enum {string}
+         */
+        Source: "browser" | "agent" | "reconstruction";
+        /**
          * Spread
          * @description A length over several frames.
          */
@@ -2947,6 +3683,32 @@ export interface components {
              * @description The standing mark.
              */
             notice: string;
+        };
+        /**
+         * TagRow
+         * @description One element of a header.
+         */
+        TagRow: {
+            /**
+             * Tag
+             * @description (gggg,eeee); inside of a sequence after its place there.
+             */
+            tag: string;
+            /**
+             * Vr
+             * @description Value representation.
+             */
+            vr: string;
+            /**
+             * Keyword
+             * @description DICOM keyword; empty: unknown.
+             */
+            keyword: string;
+            /**
+             * Value
+             * @description Plain text, at most 256 characters and how many more there are.
+             */
+            value: string;
         };
         /**
          * TickAsked
@@ -3057,6 +3819,71 @@ export interface components {
          */
         Tone: "plain" | "normal" | "review" | "abnormal" | "person";
         /**
+         * UploadAccount
+         * @description An upload, and what came of it.
+         */
+        UploadAccount: {
+            /**
+             * Upload Id
+             * @description UUID.
+             */
+            upload_id: string;
+            /**
+             * Begun Time
+             * Format: date-time
+             * @description When it was begun.
+             */
+            begun_time: string;
+            /**
+             * Finished Time
+             * @description When it was finished; null: it is open.
+             */
+            finished_time: string | null;
+            /**
+             * Ledger Index
+             * @description Of its entry in the ledger; null: open, or nothing was kept.
+             */
+            ledger_index: number | null;
+            /**
+             * File Max Bytes
+             * @description The largest file that is taken.
+             */
+            file_max_bytes: number;
+            /**
+             * File Count
+             * @description Files that came.
+             */
+            file_count: number;
+            /**
+             * Used Count
+             * @description Files that are used.
+             */
+            used_count: number;
+            /**
+             * Series
+             * @description Series that it added to; empty while it is open.
+             */
+            series: components["schemas"]["UploadSeries"][];
+            /**
+             * Not Used
+             * @description Every file that is not used, and why.
+             */
+            not_used: components["schemas"]["FileAccount"][];
+        };
+        /**
+         * UploadSeries
+         * @description A series to which an upload added images.
+         */
+        UploadSeries: {
+            /**
+             * Added Count
+             * @description Images that the upload added.
+             */
+            added_count: number;
+            /** @description The series. */
+            series: components["schemas"]["SeriesItem"];
+        };
+        /**
          * UserAsked
          * @description A new user.
          */
@@ -3159,6 +3986,22 @@ export interface components {
             ctx?: Record<string, never>;
         };
         /**
+         * ValueRange
+         * @description Lowest and highest value.
+         */
+        ValueRange: {
+            /**
+             * Low
+             * @description Lowest, in the unit.
+             */
+            low: number;
+            /**
+             * High
+             * @description Highest, in the unit.
+             */
+            high: number;
+        };
+        /**
          * Ventricles
          * @description Lateral ventricles and midline.
          */
@@ -3188,6 +4031,48 @@ export interface components {
              * @description Whether the browser came with a session that has ended.
              */
             ended: boolean;
+        };
+        /**
+         * Window
+         * @description A window.
+         */
+        Window: {
+            /**
+             * Center
+             * @description Centre, in the unit.
+             */
+            center: number;
+            /**
+             * Width
+             * @description Width, in the unit.
+             */
+            width: number;
+        };
+        /**
+         * WindowPreset
+         * @description A usual window.
+         */
+        WindowPreset: {
+            /**
+             * Name En
+             * @description Name in English.
+             */
+            name_en: string;
+            /**
+             * Name Zh
+             * @description Name in Chinese.
+             */
+            name_zh: string;
+            /**
+             * Center
+             * @description Centre, in the unit.
+             */
+            center: number;
+            /**
+             * Width
+             * @description Width, in the unit.
+             */
+            width: number;
         };
         /**
          * WireReasonText
@@ -4285,6 +5170,77 @@ export interface operations {
             };
         };
     };
+    get_scale: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageScale"];
+                };
+            };
+            /** @description No such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The stored image cannot be decoded. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_growth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                measure: components["schemas"]["Measure"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrowthCurves"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_reasons: {
         parameters: {
             query?: never;
@@ -4370,6 +5326,1127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    list_series: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description From the answer before. */
+                cursor?: string | null;
+                /** @description Only this one. */
+                modality?: string | null;
+                /** @description In pseudonym, body part, modality, ids. */
+                q?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_series: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                series_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    post_reconstruction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                series_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReconstructionAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesItem"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_slice: {
+        parameters: {
+            query: {
+                /** @description Three numbers with commas between them; LPS, mm. */
+                c: string;
+                /** @description Three numbers with commas between them; LPS, mm. */
+                u: string;
+                /** @description Three numbers with commas between them; LPS, mm. */
+                v: string;
+                /** @description Side, pixels. */
+                size?: number;
+                /** @description Side of a pixel, mm. */
+                px?: number;
+                /** @description Thickness, mm. */
+                slab?: number;
+                /** @description What of a slab is shown. */
+                mode?: components["schemas"]["SlabMode"];
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+                /** @description Any name of the pane. */
+                pane?: string | null;
+            };
+            header?: never;
+            path: {
+                series_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Numbers, row by row from the upper left. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_slice_png: {
+        parameters: {
+            query: {
+                /** @description Three numbers with commas between them; LPS, mm. */
+                c: string;
+                /** @description Three numbers with commas between them; LPS, mm. */
+                u: string;
+                /** @description Three numbers with commas between them; LPS, mm. */
+                v: string;
+                /** @description Side, pixels. */
+                size?: number;
+                /** @description Side of a pixel, mm. */
+                px?: number;
+                /** @description Thickness, mm. */
+                slab?: number;
+                /** @description What of a slab is shown. */
+                mode?: components["schemas"]["SlabMode"];
+                /** @description Centre and width with a comma. */
+                window?: string | null;
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                series_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_series_image: {
+        parameters: {
+            query?: {
+                /** @description From 0. */
+                frame?: number;
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+                /** @description Any name of the pane. */
+                pane?: string | null;
+            };
+            header?: never;
+            path: {
+                series_id: string;
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Numbers, row by row from the upper left. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_series_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                series_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 0001.dcm and on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_series_tags: {
+        parameters: {
+            query?: {
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                series_id: string;
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagRow"][];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    begin_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadAccount"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such upload of this person or machine. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The upload was finished, or has another file under this path. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is none of a file below the uploaded folder. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The disk is full or the server is busy; Retry-After says when. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_file: {
+        parameters: {
+            query: {
+                /** @description Below the uploaded folder. */
+                path: string;
+            };
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileAccount"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such upload of this person or machine. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The upload was finished, or has another file under this path. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is none of a file below the uploaded folder. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The disk is full or the server is busy; Retry-After says when. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadAccount"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such upload of this person or machine. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The upload was finished, or has another file under this path. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is none of a file below the uploaded folder. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The disk is full or the server is busy; Retry-After says when. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadAccount"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such upload of this person or machine. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The upload was finished, or has another file under this path. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is none of a file below the uploaded folder. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The disk is full or the server is busy; Retry-After says when. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -89,6 +89,11 @@ const admin = {
     examination_age: 'set a gestational age',
     protocol_tick: 'ticked an item of the protocol',
     audit_look: 'searched the audit',
+    series_list_look: 'looked at the list of series',
+    series_look: 'looked at a series',
+    series_fetch: 'fetched the DICOM files of a series',
+    upload: 'uploaded files',
+    reconstruct: 'stored a reconstruction',
     request: 'asked for what the role does not allow',
   } satisfies Record<Act, string>,
 };

@@ -3,8 +3,9 @@ import admin from './admin';
 import live from './live';
 import report from './report';
 import shell from './shell';
+import stage from './stage';
 
-const en = { ...admin, ...live, ...report, ...shell };
+const en = { ...admin, ...live, ...report, ...shell, ...stage };
 
 export type Messages = typeof en;
 export default en;

@@ -90,6 +90,11 @@ const admin: typeof en = {
     examination_age: '设置孕周',
     protocol_tick: '手动勾选检查规范项目',
     audit_look: '查询审计',
+    series_list_look: '查看序列列表',
+    series_look: '查看序列',
+    series_fetch: '下载序列的 DICOM 文件',
+    upload: '上传文件',
+    reconstruct: '保存重建序列',
     request: '请求了角色不允许的操作',
   },
 };

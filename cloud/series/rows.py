@@ -1,0 +1,174 @@
+"""Beside the thirteen steps: series: rows of uploads, their files and series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from cloud.db import Tx
+from cloud.db.insert import insert_once
+from cloud.db.tables import series, series_file, series_upload
+from cloud.series.arrival import ImageFacts
+from cloud.series.stored import Kind, SeriesRow, Source, refusal_from_json, refusal_to_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRow:
+    """One upload."""
+
+    upload_id: str
+    """UUID."""
+    source: Source
+    """Who made its files."""
+    actor: str
+    """Who began it, as the audit names them."""
+    begun_time: datetime
+    """When (aware UTC)."""
+    finished_time: datetime | None
+    """When it was finished; None: it is open."""
+    ledger_index: int | None
+    """Of its entry; None: none, because it is open or kept nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """One file of an upload."""
+
+    file_id: int
+    """Order of arrival."""
+    upload_id: str
+    """Its upload."""
+    path_sha256: bytes
+    """Keyed hash of its path, 32 bytes; names its place in quarantine."""
+    folder: str
+    """Keyed hashes of its folders."""
+    source_sha256: bytes
+    """Keyed hash of its digest as it came."""
+    reason: str | None
+    """Code of why it is not used; None: it is."""
+    series_id: str | None
+    """Its series; None before the upload is finished, and of a file that is not used."""
+    sha256: bytes | None
+    """Of the stored bytes; None for a file that is not used."""
+    size_bytes: int
+    """Of the stored bytes, or of the file as it came."""
+    facts: ImageFacts | None
+    """What its series is told by; None for a file that is not used."""
+    received_time: datetime
+    """When it came (aware UTC)."""
+
+
+def add_upload(tx: Tx, upload: UploadRow) -> None:
+    """Begins an upload."""
+    values = {field: getattr(upload, field) for field in UploadRow.__dataclass_fields__}
+    tx.execute(sa.insert(series_upload).values({**values, "source": upload.source.value}))
+
+
+def upload_of(tx: Tx, upload_id: str) -> UploadRow | None:
+    """The upload of this id."""
+    row = (
+        tx.execute(sa.select(series_upload).where(series_upload.c.upload_id == upload_id)).mappings().first()
+    )
+    return None if row is None else UploadRow(**{**row, "source": Source(row["source"])})
+
+
+def finish_upload(tx: Tx, upload_id: str, time: datetime, ledger_index: int | None) -> None:
+    """Closes an upload."""
+    finished = sa.update(series_upload).where(series_upload.c.upload_id == upload_id)
+    tx.execute(finished.values(finished_time=time, ledger_index=ledger_index))
+
+
+def add_file(tx: Tx, values: dict[str, Any]) -> bool:
+    """Adds a file's row; False where its path has one."""
+    return insert_once(tx, series_file, (series_file.c.upload_id, series_file.c.path_sha256), values)
+
+
+def file_at(tx: Tx, upload_id: str, path_sha256: bytes) -> FileRow | None:
+    """The file of this path."""
+    c = series_file.c
+    wanted = sa.select(series_file).where(c.upload_id == upload_id, c.path_sha256 == path_sha256)
+    return next(_files(tx, wanted), None)
+
+
+def files_of_upload(tx: Tx, upload_id: str) -> list[FileRow]:
+    """Its files, in the order in which they came."""
+    c = series_file.c
+    return list(_files(tx, sa.select(series_file).where(c.upload_id == upload_id).order_by(c.file_id)))
+
+
+def files_of_series(tx: Tx, series_id: str) -> list[FileRow]:
+    """Its images, in the order in which they came."""
+    c = series_file.c
+    return list(_files(tx, sa.select(series_file).where(c.series_id == series_id).order_by(c.file_id)))
+
+
+def strangers_of(tx: Tx, series_id: str, series_uid: str) -> list[FileRow]:
+    """Images that bear the same series UID and were grouped elsewhere."""
+    c = series_file.c
+    others = sa.select(series.c.series_id).where(
+        series.c.series_uid == series_uid, series.c.series_id != series_id
+    )
+    return list(_files(tx, sa.select(series_file).where(c.series_id.in_(others)).order_by(c.file_id)))
+
+
+def is_known(tx: Tx, upload_id: str, column: str, value: object) -> bool:
+    """Whether this upload, or a series, has a used file with this value."""
+    c = series_file.c
+    counts = sa.or_(c.upload_id == upload_id, c.series_id.is_not(None))
+    wanted = sa.select(c.file_id).where(c[column] == value, c.reason.is_(None), counts).limit(1)
+    return tx.execute(wanted).first() is not None
+
+
+def put_into_series(tx: Tx, file_ids: Sequence[int], series_id: str) -> None:
+    """Says which series files belong to."""
+    moved = sa.update(series_file).where(series_file.c.file_id == sa.bindparam("of_file"))
+    if file_ids:
+        tx.execute(moved.values(series_id=series_id), [{"of_file": each} for each in file_ids])
+
+
+def series_of_group(tx: Tx, group: str) -> list[SeriesRow]:
+    """Series of one name, study and series UID, the oldest first: several where auxiliary values tell them apart."""
+    wanted = sa.select(series).where(series.c.group_sha256 == bytes.fromhex(group))
+    return [series_row(row) for row in tx.execute(wanted.order_by(series.c.received_time)).mappings()]
+
+
+def series_of(tx: Tx, series_id: str) -> tuple[SeriesRow, str] | None:
+    """The series of this id, and its series UID."""
+    row = tx.execute(sa.select(series).where(series.c.series_id == series_id)).mappings().first()
+    return None if row is None else (series_row(row), str(row["series_uid"]))
+
+
+def save_series(tx: Tx, row: SeriesRow, facts: ImageFacts) -> None:
+    """Adds a series, or what changed of it."""
+    values = {field: getattr(row, field) for field in SeriesRow.__dataclass_fields__}
+    values |= {
+        "source": row.source.value,
+        "kind": row.kind.value,
+        "refusal": refusal_to_json(row.refusal),
+        "group_sha256": bytes.fromhex(facts.group),
+        "series_uid": facts.series_uid,
+    }
+    if not insert_once(tx, series, (series.c.series_id,), values):
+        tx.execute(sa.update(series).where(series.c.series_id == row.series_id).values(values))
+
+
+def series_row(row: Any) -> SeriesRow:
+    """A row of the table, or of the listing, as a value."""
+    values = {field: row[field] for field in SeriesRow.__dataclass_fields__}
+    values |= {
+        "source": Source(row["source"]),
+        "kind": Kind(row["kind"]),
+        "refusal": refusal_from_json(row["refusal"]),
+    }
+    return SeriesRow(**values)
+
+
+def _files(tx: Tx, wanted: Any) -> Any:
+    for row in tx.execute(wanted).mappings():
+        values = {field: row[field] for field in FileRow.__dataclass_fields__}
+        values["facts"] = None if row["facts"] is None else ImageFacts.from_json(row["facts"])
+        yield FileRow(**values)
