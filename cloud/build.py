@@ -392,6 +392,8 @@ def _console(
         site=Site(thresholds=site_thresholds(config), sex=sex),
         clock=services.clock,
         version=installed_version(),
+        site_name=config.site_name,
+        time_zone=config.time_zone,
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
     )
 

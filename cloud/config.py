@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from cloud.errors import ConfigInvalid
+from cloud.report.numbers import zone_of
 
 ENGINES: Final = ("onnx", "openvino", "triton")
 """What `engine` may be."""
@@ -47,6 +48,10 @@ class Config:
     """Authority that signs the clients' certificates, PEM: only its clients get in."""
     site: str = "sonorelay.local/log"
     """Name of the site's log, as its checkpoints bear it: origin, no spaces, no plus sign. Never changes."""
+    site_name: str = ""
+    """What the hospital calls itself at the head of reports; empty: the log's name stands there."""
+    time_zone: str = "UTC"
+    """IANA name of the zone that reports print times in, such as Asia/Shanghai."""
     model_repository: Path | None = None
     """Folder of the models that a site begins with, in Triton's layout; not set: the one that comes with the
     program. The site's own versions lie in data_dir/models."""
@@ -114,6 +119,12 @@ class Config:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):
             raise ConfigInvalid("site must be a name without spaces and plus signs")
+        try:
+            zone_of(self.time_zone)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ConfigInvalid(
+                f"time_zone: {self.time_zone!r} is not known on this machine; name it as Asia/Shanghai"
+            ) from exc
         if self.engine not in ENGINES:
             raise ConfigInvalid(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
         if self.fetal_sex not in FETAL_SEX:

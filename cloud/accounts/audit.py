@@ -54,6 +54,8 @@ class Act(StrEnum):
     WORKLIST_LOOK = "worklist_look"
     CHANGES_LOOK = "changes_look"
     EXAMINATION_LOOK = "examination_look"
+    REPORT_LOOK = "report_look"
+    REPORT_EXPORT = "report_export"
     CAPTURE_LOOK = "capture_look"
     IMAGE_LOOK = "image_look"
     RECEIPT_LOOK = "receipt_look"

@@ -47,6 +47,9 @@ def test_file_and_command_line_make_the_settings(tmp_path: Path) -> None:
         ('triton_address = "gpu.hospital:8001"', "triton_ca_file"),
         ('triton_key_file = "key.pem"', "triton_certificate_file"),
         ("triton_deadline_s = 0", "triton_deadline_s"),
+        ('time_zone = "Middle/Earth"', "time_zone"),
+        ('time_zone = "../../etc/passwd"', "time_zone"),
+        ('time_zone = ""', "time_zone"),
         ("= broken", "TOML"),
     ],
 )

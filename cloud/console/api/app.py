@@ -22,6 +22,7 @@ from cloud.console.api import (
     growth,
     ledger_files,
     pictures,
+    reports,
     scales,
     series,
     sessions,
@@ -103,6 +104,7 @@ def _described_api() -> FastAPI:
     )
     app.include_router(captures.router())
     app.include_router(examinations.router())
+    app.include_router(reports.router())
     app.include_router(acts.router())
     app.include_router(events.router())
     app.include_router(pictures.router())

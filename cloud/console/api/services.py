@@ -17,6 +17,7 @@ from cloud.examinations.all import Examinations
 from cloud.infer import DescribingEngine
 from cloud.ledger import Ledger
 from cloud.publish.hub import Hub
+from cloud.report.press import Press
 from cloud.series.service import SeriesService
 from cloud.store import BlobStore
 
@@ -55,6 +56,12 @@ class ConsoleServices:
     """Host names accepted besides the loopback ones, lower case, without port."""
     heartbeat_s: float = HEARTBEAT_S
     """A quiet event stream says that it lives this often, seconds."""
+    site_name: str = ""
+    """What the site calls itself in reports."""
+    time_zone: str = "UTC"
+    """IANA name of the zone that reports print times in."""
+    press: Press = field(default_factory=Press)
+    """Makes reports as PDF."""
 
 
 def current_services(request: Request) -> ConsoleServices:

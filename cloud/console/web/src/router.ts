@@ -40,6 +40,12 @@ export const router = createRouter({
       component: () => import('./pages/viewer/OneSeries.vue'),
       meta: { title: 'viewer.title', action: images, keys: VIEWER_KEYS },
     },
+    {
+      path: '/report/:exam',
+      name: 'report',
+      component: () => import('./pages/Report.vue'),
+      meta: { title: 'report.title', action: images },
+    },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },

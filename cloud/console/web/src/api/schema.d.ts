@@ -124,6 +124,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/examinations/{examination_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report, worded, for the page */
+        get: operations["get_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/report.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report as PDF/A */
+        get: operations["get_report_pdf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/captures/{capture_id}/examination": {
         parameters: {
             query?: never;
@@ -870,7 +904,7 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
@@ -1808,6 +1842,12 @@ export interface components {
          */
         Kind: "volume" | "stack" | "loop";
         /**
+         * Language
+         * @description What a report is written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /**
          * LeftOut
          * @description Stored images that take no part.
          */
@@ -2604,6 +2644,146 @@ export interface components {
             unit: string;
         };
         /**
+         * Report
+         * @description An examination's report, worded. Research use, not for diagnosis.
+         */
+        Report: {
+            /** @description Of every word. */
+            language: components["schemas"]["Language"];
+            /**
+             * Title
+             * @description What the document is.
+             */
+            title: string;
+            /**
+             * Site Name
+             * @description Who made it.
+             */
+            site_name: string;
+            /**
+             * Notice
+             * @description The standing mark of every page.
+             */
+            notice: string;
+            /**
+             * Software
+             * @description What made it.
+             */
+            software: string;
+            /**
+             * Running
+             * @description Which report it is.
+             */
+            running: string;
+            /**
+             * Mark
+             * @description Across every page; null for one that is signed and unchanged.
+             */
+            mark: string | null;
+            /** @description Draft, signed or changed, in a sentence. */
+            standing: components["schemas"]["SheetLine"];
+            /**
+             * Identity Title
+             * @description Head of the box for the patient's sticker.
+             */
+            identity_title: string;
+            /**
+             * Identity Lines
+             * @description What is filled in by hand.
+             */
+            identity_lines: string[];
+            /**
+             * Identity Note
+             * @description Why nothing stands in it.
+             */
+            identity_note: string;
+            /**
+             * Head
+             * @description Examination, device, age.
+             */
+            head: components["schemas"]["SheetPair"][];
+            /**
+             * Summary Title
+             * @description Head of the summary.
+             */
+            summary_title: string;
+            /**
+             * Summary
+             * @description What was found, in sentences.
+             */
+            summary: components["schemas"]["SheetLine"][];
+            /** @description Every length. */
+            measurements: components["schemas"]["SheetTable"];
+            /**
+             * Charts
+             * @description Growth charts.
+             */
+            charts: components["schemas"]["SheetChart"][];
+            /**
+             * Charts Note
+             * @description What the charts' axes and lines are.
+             */
+            charts_note: string;
+            /**
+             * Images Title
+             * @description Head of the images.
+             */
+            images_title: string;
+            /**
+             * Images
+             * @description Key images.
+             */
+            images: components["schemas"]["SheetImage"][];
+            /**
+             * Images Note
+             * @description How they were chosen, and what is drawn.
+             */
+            images_note: string;
+            /** @description Completeness; null where there is no protocol. */
+            checklist: components["schemas"]["SheetTable"] | null;
+            /** @description What persons decided. */
+            reviews: components["schemas"]["SheetTable"];
+            /**
+             * Signature Title
+             * @description Head of the signature.
+             */
+            signature_title: string;
+            /**
+             * Signature
+             * @description Who, when, what.
+             */
+            signature: components["schemas"]["SheetPair"][];
+            /**
+             * Signature Hand
+             * @description Label of the line that is signed by hand.
+             */
+            signature_hand: string;
+            /** @description Which weights took part. */
+            models: components["schemas"]["SheetTable"];
+            /**
+             * Proof Title
+             * @description Head of the receipt.
+             */
+            proof_title: string;
+            /**
+             * Proof
+             * @description What a verifier needs.
+             */
+            proof: components["schemas"]["SheetPair"][];
+            /**
+             * Proof Note
+             * @description What to do with it.
+             */
+            proof_note: string;
+            /** @description The same as a QR code. */
+            code: components["schemas"]["SheetCode"];
+            /**
+             * File Name
+             * @description Name of the PDF.
+             */
+            file_name: string;
+        };
+        /**
          * Review
          * @description What a person said of an image; never altered. Research use, not for diagnosis.
          */
@@ -3008,6 +3188,273 @@ export interface components {
             ends_in_s: number;
         };
         /**
+         * SheetChart
+         * @description A growth chart with what this examination measured.
+         */
+        SheetChart: {
+            /**
+             * Title
+             * @description Measure and unit.
+             */
+            title: string;
+            /**
+             * Alt
+             * @description The same for those who do not see it.
+             */
+            alt: string;
+            /**
+             * X Ticks
+             * @description Weeks.
+             */
+            x_ticks: components["schemas"]["SheetTick"][];
+            /**
+             * Y Ticks
+             * @description Lengths.
+             */
+            y_ticks: components["schemas"]["SheetTick"][];
+            /**
+             * Curves
+             * @description Centiles, lowest first.
+             */
+            curves: components["schemas"]["SheetCurve"][];
+            /**
+             * Marks
+             * @description What was measured.
+             */
+            marks: components["schemas"]["SheetMark"][];
+        };
+        /**
+         * SheetCode
+         * @description A QR code.
+         */
+        SheetCode: {
+            /**
+             * Alt
+             * @description What it is.
+             */
+            alt: string;
+            /**
+             * Text
+             * @description What it says.
+             */
+            text: string;
+            /**
+             * Modules
+             * @description Modules along its side, with the quiet zone.
+             */
+            modules: number;
+            /**
+             * Path
+             * @description Its dark modules as an SVG path, one unit a module.
+             */
+            path: string;
+        };
+        /**
+         * SheetCurve
+         * @description A centile over the gestational age.
+         */
+        SheetCurve: {
+            /**
+             * Label
+             * @description The centile.
+             */
+            label: string;
+            /**
+             * Points
+             * @description Each [x, y], shares of the chart.
+             */
+            points: number[][];
+        };
+        /**
+         * SheetImage
+         * @description A still with what is drawn over it.
+         */
+        SheetImage: {
+            /**
+             * Image Id
+             * @description UUID; names the pictures under /api/images.
+             */
+            image_id: string;
+            /**
+             * Number
+             * @description Place in the report, from 1.
+             */
+            number: number;
+            /**
+             * Width Px
+             * @description Width of the still, pixels.
+             */
+            width_px: number;
+            /**
+             * Height Px
+             * @description Height of the still, pixels.
+             */
+            height_px: number;
+            /**
+             * Caption
+             * @description What it shows.
+             */
+            caption: string;
+            /**
+             * Alt
+             * @description The same for those who do not see it.
+             */
+            alt: string;
+            /**
+             * Strokes
+             * @description What is drawn over it.
+             */
+            strokes: components["schemas"]["SheetStroke"][];
+            /** @description How its outline is to be seen. */
+            tone: components["schemas"]["Tone"];
+            /**
+             * Heat Caption
+             * @description Caption of its fused heat map; null where none is shown.
+             */
+            heat_caption: string | null;
+        };
+        /**
+         * SheetLine
+         * @description A sentence.
+         */
+        SheetLine: {
+            /**
+             * Text
+             * @description The sentence.
+             */
+            text: string;
+            /** @description How it is to be seen. */
+            tone: components["schemas"]["Tone"];
+        };
+        /**
+         * SheetMark
+         * @description A measured value on a chart.
+         */
+        SheetMark: {
+            /**
+             * X
+             * @description Share of the width from the left.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Share of the height from the top.
+             */
+            y: number;
+            /**
+             * Bar
+             * @description Half the 1 sigma bar, share of the height; null where not known.
+             */
+            bar: number | null;
+            /**
+             * By Person
+             * @description Whether a person drew what it was reckoned from.
+             */
+            by_person: boolean;
+        };
+        /**
+         * SheetPair
+         * @description A labelled value.
+         */
+        SheetPair: {
+            /**
+             * Label
+             * @description What it is.
+             */
+            label: string;
+            /**
+             * Value
+             * @description The value.
+             */
+            value: string;
+            /**
+             * Mono
+             * @description Whether it is a code that is compared letter by letter.
+             */
+            mono: boolean;
+        };
+        /**
+         * SheetRow
+         * @description A row of a table.
+         */
+        SheetRow: {
+            /**
+             * Cells
+             * @description One text a column.
+             */
+            cells: string[];
+            /** @description How it is to be seen. */
+            tone: components["schemas"]["Tone"];
+            /**
+             * Repeats
+             * @description Whether its first cell is that of the row above.
+             */
+            repeats: boolean;
+        };
+        /**
+         * SheetStroke
+         * @description A line drawn over a still.
+         */
+        SheetStroke: {
+            /**
+             * Kind
+             * @description outline, corrected, axis, caliper, midline or crop.
+             */
+            kind: string;
+            /**
+             * Points
+             * @description Each [x, y], shares of the still.
+             */
+            points: number[][];
+            /**
+             * Closed
+             * @description Whether the last point is joined to the first.
+             */
+            closed: boolean;
+        };
+        /**
+         * SheetTable
+         * @description A table; without rows it is its notes alone.
+         */
+        SheetTable: {
+            /**
+             * Title
+             * @description What it shows.
+             */
+            title: string;
+            /**
+             * Columns
+             * @description Heads of the columns.
+             */
+            columns: string[];
+            /**
+             * Rows
+             * @description The rows.
+             */
+            rows: components["schemas"]["SheetRow"][];
+            /**
+             * Notes
+             * @description What stands below it.
+             */
+            notes: string[];
+        };
+        /**
+         * SheetTick
+         * @description A mark on an axis.
+         */
+        SheetTick: {
+            /**
+             * At
+             * @description Share of the axis, 0..1 from the left or from the top.
+             */
+            at: number;
+            /**
+             * Text
+             * @description Its number.
+             */
+            text: string;
+        };
+        /**
          * SignInAsked
          * @description A sign-in.
          */
@@ -3365,6 +3812,12 @@ export interface components {
              */
             value: string;
         };
+        /**
+         * Tone
+         * @description How a line is to be seen; a word or sign always says the same.
+         * @enum {string}
+         */
+        Tone: "plain" | "normal" | "review" | "abnormal" | "person";
         /**
          * UploadAccount
          * @description An upload, and what came of it.
@@ -4179,6 +4632,105 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description Of every word. */
+                language?: components["schemas"]["Language"];
+                /** @description Every key image with its heat map, not the abnormal ones alone. */
+                all_heat?: boolean;
+            };
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_report_pdf: {
+        parameters: {
+            query?: {
+                /** @description Of every word. */
+                language?: components["schemas"]["Language"];
+                /** @description Every key image with its heat map, not the abnormal ones alone. */
+                all_heat?: boolean;
+            };
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The report could not be made. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -78,6 +78,8 @@ const admin = {
     worklist_look: 'looked at the worklist',
     changes_look: 'followed the worklist',
     examination_look: 'looked at an examination',
+    report_look: 'looked at a report',
+    report_export: 'downloaded a report',
     capture_look: 'looked at a print',
     image_look: 'looked at an image',
     receipt_look: 'took a receipt',

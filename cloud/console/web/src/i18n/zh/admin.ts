@@ -78,6 +78,8 @@ const admin: typeof en = {
     token_revoke: '撤销令牌',
     worklist_look: '查看工作列表',
     changes_look: '跟踪工作列表',
+    report_look: '查看报告',
+    report_export: '下载报告',
     examination_look: '查看检查',
     capture_look: '查看打印',
     image_look: '查看图像',
