@@ -32,13 +32,11 @@ from cloud.db.times import Clock, utc_now
 from cloud.errors import ConfigInvalid, StoreFull
 from cloud.examinations.adopt import adopt
 from cloud.examinations.all import make_examinations
-from cloud.examinations.protocol import Protocol, ProtocolInvalid, load_protocol, shipped_protocol
 from cloud.examinations.services import ExaminationServices
 from cloud.infer import DescribingEngine, ServingEngine
 from cloud.infer.engines.onnx import OnnxEngine
-from cloud.infer.errors import InferError, ModelUnknown, ThresholdsInvalid
+from cloud.infer.errors import InferError, ModelUnknown
 from cloud.infer.pipeline import MODELS, Reader
-from cloud.infer.thresholds import ThresholdScheme, load_thresholds
 from cloud.ingest.budget import Budget
 from cloud.ingest.cache import CachedBlobStore
 from cloud.ingest.guard import Guard
@@ -55,12 +53,12 @@ from cloud.models.servicer import ModelServicer
 from cloud.models.site import SiteModels
 from cloud.models.start import open_site
 from cloud.monitor.missing import MissingWatch
-from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
 from cloud.publish.topic import TopicBus
 from cloud.series.service import SeriesService, SeriesSettings, open_series
 from cloud.server import FIRST_LINK_FILE, Parts, Server
+from cloud.site_files import site_policy, site_protocol, site_thresholds
 from cloud.store.disk import DiskBlobStore
 from cloud.work.results import ResultLedger, end_leases
 from cloud.work.shadow import ShadowReader, ShadowServices
@@ -309,29 +307,6 @@ def _reading(
     return worker, life, shadow
 
 
-def site_thresholds(config: Config) -> ThresholdScheme:
-    """The site's limits, or the general ones. Raises ConfigInvalid for a file that cannot be used."""
-    if config.thresholds_file is None:
-        return ThresholdScheme()
-    try:
-        return load_thresholds(config.thresholds_file)
-    except ThresholdsInvalid as exc:
-        raise ConfigInvalid(f"thresholds_file: {exc}") from exc
-
-
-def site_protocol(config: Config) -> Protocol:
-    """What an examination has to show at this site, without what tells what the site does not tell.
-
-    Raises ConfigInvalid for a file that cannot be used.
-    """
-    try:
-        file = config.protocol_file
-        protocol = shipped_protocol() if file is None else load_protocol(file)
-    except ProtocolInvalid as exc:
-        raise ConfigInvalid(f"protocol_file: {exc}") from exc
-    return protocol.without_sex(SexPolicy(FetalSex(config.fetal_sex)))
-
-
 def _worker(
     config: Config,
     services: IngestServices,
@@ -368,7 +343,7 @@ def _console(
     engine: DescribingEngine | None,
     signer: Signer,
 ) -> ConsoleServices:
-    sex = SexPolicy(FetalSex(config.fetal_sex))
+    sex = site_policy(config)
     return ConsoleServices(
         database=services.database,
         accounts=accounts,
