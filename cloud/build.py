@@ -248,7 +248,7 @@ async def _open(
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, hub, engine)),
+        app=create_app(_console(config, services, accounts, hub, engine, life)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
@@ -332,6 +332,7 @@ def _console(
     accounts: Accounts,
     hub: Hub,
     engine: DescribingEngine | None,
+    life: ModelLife | None,
 ) -> ConsoleServices:
     return ConsoleServices(
         database=services.database,
@@ -341,6 +342,7 @@ def _console(
         ledger=services.ledger,
         ledger_dir=config.data_dir / "ledger",
         engine=engine,
+        life=life,
         thresholds=site_thresholds(config),
         clock=services.clock,
         version=installed_version(),

@@ -31,6 +31,9 @@ class Refusal(StrEnum):
     LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR"
     UNKNOWN = "UNKNOWN"
     METHOD_UNKNOWN = "METHOD_UNKNOWN"
+    MODEL_CHANGED = "MODEL_CHANGED"
+    MODEL_UNUSABLE = "MODEL_UNUSABLE"
+    MODELS_ELSEWHERE = "MODELS_ELSEWHERE"
 
 
 STATUS: Final[Mapping[Refusal, tuple[int, str]]] = {
@@ -53,6 +56,9 @@ STATUS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.LAST_ADMINISTRATOR: (409, "The site would be left without an administrator."),
     Refusal.UNKNOWN: (404, "There is no such thing."),
     Refusal.METHOD_UNKNOWN: (405, "This address does not take this method."),
+    Refusal.MODEL_CHANGED: (409, "The model's versions stand otherwise by now; look at them again."),
+    Refusal.MODEL_UNUSABLE: (409, "The version's files are not those that were accepted, or do not load."),
+    Refusal.MODELS_ELSEWHERE: (409, "This server keeps no models of its own."),
 }
 """HTTP status and English sentence of each code."""
 

@@ -30,6 +30,10 @@ class Action(StrEnum):
     """List, invite, disable, change the role, reset."""
     MANAGE_TOKENS = "manage_tokens"
     """List, create and revoke the tokens of machines."""
+    MANAGE_MODELS = "manage_models"
+    """See versions of models with their cards, promote, roll back, choose a shadow."""
+    MANAGE_DEVICES = "manage_devices"
+    """List, revoke and allow again the devices at the edge."""
 
 
 PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
@@ -39,6 +43,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.READ_AUDIT: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     Role.SONOGRAPHER: {
         Action.SEE_IMAGES: True,
@@ -46,6 +52,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.READ_AUDIT: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     Role.RESEARCHER: {
         Action.SEE_IMAGES: True,
@@ -53,6 +61,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.READ_AUDIT: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     # Keeps the machines running and looks for misuse; has no business with images, and gives nobody rights.
     Role.IT: {
@@ -61,6 +71,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.READ_AUDIT: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: True,
     },
     Role.ADMINISTRATOR: {
         Action.SEE_IMAGES: True,
@@ -68,6 +80,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.READ_AUDIT: True,
         Action.MANAGE_USERS: True,
         Action.MANAGE_TOKENS: True,
+        Action.MANAGE_MODELS: True,
+        Action.MANAGE_DEVICES: True,
     },
 }
 """Every role and every action; a test checks that none is left out."""

@@ -61,8 +61,12 @@ _ANYBODY: Final = Rule(standing=Standing.ANYBODY)
 _SIGNED_IN: Final = Rule(standing=Standing.SIGNED_IN)
 _PERSON: Final = Rule(standing=Standing.PERSON)
 _SESSION: Final = Rule(standing=Standing.SESSION)
+_SYSTEM: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM)
 _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
+
+_MODELS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_MODELS)
+_DEVICES: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_DEVICES)
 
 
 def _looks(act: Act, at: str | None = None) -> Rule:
@@ -77,6 +81,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/login"): _OPEN,
     ("GET", "/welcome"): _OPEN,
     ("GET", "/account"): _OPEN,
+    ("GET", "/ledger"): _OPEN,
     ("GET", "/admin"): _OPEN,
     ("GET", "/admin/{part}"): _OPEN,
     ("GET", "/favicon.svg"): _OPEN,
@@ -87,7 +92,15 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/health/ready"): _OPEN,
     ("GET", "/api/openapi.json"): _SIGNED_IN,
     ("GET", "/api/reasons"): _SIGNED_IN,
-    ("GET", "/api/system"): Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM),
+    ("GET", "/api/system"): _SYSTEM,
+    # The log holds no patient data, and its files are open to anybody: no look is noted.
+    ("GET", "/api/ledger"): _SYSTEM,
+    ("GET", "/api/ledger/entries"): _SYSTEM,
+    ("GET", "/api/ledger/entries/{index}"): _SYSTEM,
+    ("GET", "/api/ledger/entries/{index}/bytes"): _SYSTEM,
+    ("GET", "/api/ledger/entries/{index}/receipt"): _SYSTEM,
+    ("GET", "/api/ledger/consistency"): _SYSTEM,
+    ("GET", "/api/ledger/places"): _SYSTEM,
     ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),
     ("GET", "/api/events"): _looks(Act.CHANGES_LOOK),
     ("GET", "/api/captures/{capture_id}"): _looks(Act.CAPTURE_LOOK, "capture_id"),
@@ -114,6 +127,13 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/tokens"): _TOKENS,
     ("POST", "/api/tokens"): _TOKENS,
     ("DELETE", "/api/tokens/{token_id}"): _TOKENS,
+    ("GET", "/api/models"): _MODELS,
+    ("GET", "/api/models/{model}"): _MODELS,
+    ("POST", "/api/models/{model}/promote"): _MODELS,
+    ("POST", "/api/models/{model}/rollback"): _MODELS,
+    ("PUT", "/api/models/{model}/shadow"): _MODELS,
+    ("GET", "/api/devices"): _DEVICES,
+    ("PATCH", "/api/devices/{device_id}"): _DEVICES,
     ("GET", "/api/audit"): Rule(standing=Standing.SIGNED_IN, action=Action.READ_AUDIT),
 }
 """Method and address of everything that the server answers; a test compares it with the app's own routes."""

@@ -15,8 +15,11 @@ from cloud.console.api import (
     assessments,
     audit,
     captures,
+    devices,
     facts,
+    ledger,
     ledger_files,
+    model_life,
     pictures,
     sessions,
     tokens,
@@ -89,10 +92,13 @@ def _described_api() -> FastAPI:
     app.include_router(pictures.router())
     app.include_router(assessments.router())
     app.include_router(facts.router())
+    app.include_router(ledger.router())
     app.include_router(sessions.router())
     app.include_router(users.router())
     app.include_router(tokens.router())
     app.include_router(audit.router())
+    app.include_router(model_life.router())
+    app.include_router(devices.router())
     return app
 
 

@@ -43,6 +43,7 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/login")
     @routes.get("/welcome")
     @routes.get("/account")
+    @routes.get("/ledger")
     @routes.get("/admin")
     @routes.get("/admin/{part}")
     def get_page() -> Response:

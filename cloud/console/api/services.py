@@ -15,6 +15,7 @@ from cloud.db import Database
 from cloud.infer import DescribingEngine
 from cloud.infer.thresholds import ThresholdScheme
 from cloud.ledger import Ledger
+from cloud.models.life import ModelLife
 from cloud.publish.hub import Hub
 from cloud.store import BlobStore
 
@@ -43,6 +44,8 @@ class ConsoleServices:
     """Now, as aware UTC."""
     version: str
     """Version of the software."""
+    life: ModelLife | None = None
+    """Exchanges versions of models; None where this server keeps none."""
     thresholds: ThresholdScheme = field(default_factory=ThresholdScheme)
     """The site's limits, for what is asked about stored lengths."""
     allowed_hosts: frozenset[str] = frozenset()

@@ -28,6 +28,8 @@ def test_who_may_do_what() -> None:
     """The README's table, said once more: only administrators give rights, IT sees no image."""
     assert {Role.ADMINISTRATOR} == {role for role in Role if may(role, Action.MANAGE_USERS)}
     assert {Role.ADMINISTRATOR} == {role for role in Role if may(role, Action.MANAGE_TOKENS)}
+    assert {Role.ADMINISTRATOR} == {role for role in Role if may(role, Action.MANAGE_MODELS)}
+    assert {Role.ADMINISTRATOR, Role.IT} == {role for role in Role if may(role, Action.MANAGE_DEVICES)}
     assert {Role.ADMINISTRATOR, Role.IT} == {role for role in Role if may(role, Action.READ_AUDIT)}
     assert set(Role) - {Role.IT} == {role for role in Role if may(role, Action.SEE_IMAGES)}
 
@@ -181,6 +183,8 @@ def test_the_readmes_table_is_the_codes() -> None:
         "search the audit": Action.READ_AUDIT,
         "invite, close, reset users; change roles": Action.MANAGE_USERS,
         "create and revoke tokens": Action.MANAGE_TOKENS,
+        "see cards of models, promote, roll back, choose a shadow": Action.MANAGE_MODELS,
+        "see devices, revoke them and allow them again": Action.MANAGE_DEVICES,
     }
     assert set(Action) == set(rows.values())
     for words, action in rows.items():

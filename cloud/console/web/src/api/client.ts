@@ -22,6 +22,15 @@ export type CodesOffered = Schemas['CodesOffered'];
 export type UserFacts = Schemas['UserFacts'];
 export type TokenFacts = Schemas['TokenFacts'];
 export type AuditRow = Schemas['AuditRow'];
+export type LedgerFacts = Schemas['LedgerFacts'];
+export type ModelAct = Schemas['ModelAct'];
+export type ModelShown = Schemas['ModelShown'];
+export type ModelDetail = Schemas['ModelDetail'];
+export type VersionShown = Schemas['VersionShown'];
+export type CardShown = Schemas['CardShown'];
+export type ShadowFigures = Schemas['ShadowFigures'];
+export type DeviceShown = Schemas['DeviceShown'];
+export type LedgerEntry = Schemas['LedgerEntry'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 

@@ -197,6 +197,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log as it is now */
+        get: operations["get_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries, newest first */
+        get: operations["list_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entry */
+        get: operations["get_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}/bytes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of an entry, as its receipt proves them */
+        get: operations["get_entry_bytes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of an entry (tlog-proof) */
+        get: operations["get_entry_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proof that the log only grew */
+        get: operations["get_consistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a print (by its trace id) or an image stands in the log */
+        get: operations["find_places"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -473,6 +592,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All models and their versions in use */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions with their cards, history and comparisons of a model */
+        get: operations["get_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a version answer from now on, without a restart */
+        post: operations["promote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the version before answer again */
+        post: operations["roll_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/shadow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a version read along, or none */
+        put: operations["set_shadow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All devices */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Revoke a device, or allow it again */
+        patch: operations["change_device"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -482,13 +720,13 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "read_audit" | "manage_users" | "manage_tokens";
+        Action: "see_images" | "see_system" | "read_audit" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -621,6 +859,88 @@ export interface components {
          */
         CaptureState: "incoming" | "analysing" | "result" | "refused" | "held" | "missing";
         /**
+         * CardFigure
+         * @description A figure of a card.
+         */
+        CardFigure: {
+            /**
+             * Name
+             * @description What was measured.
+             */
+            name: string;
+            /**
+             * Value
+             * @description The figure.
+             */
+            value: number | null;
+            /**
+             * Low 95
+             * @description Lower end of its 95 % interval.
+             */
+            low_95: number | null;
+            /**
+             * High 95
+             * @description Upper end of its 95 % interval.
+             */
+            high_95: number | null;
+            /**
+             * Unit
+             * @description Its unit, where the card has one.
+             */
+            unit: string;
+            /**
+             * Note
+             * @description On which data, where the card says so.
+             */
+            note: string;
+        };
+        /**
+         * CardShown
+         * @description A version's card in short.
+         */
+        CardShown: {
+            /**
+             * Task
+             * @description What the model does.
+             */
+            task: string;
+            /**
+             * Notice
+             * @description What it is not for.
+             */
+            notice: string;
+            /**
+             * Labels
+             * @description What it tells apart.
+             */
+            labels: string[];
+            /**
+             * Data
+             * @description On which data it was trained or measured.
+             */
+            data: string[];
+            /**
+             * Split
+             * @description How training data and figures were kept apart.
+             */
+            split: string;
+            /**
+             * Baseline
+             * @description What a simple way reaches on the same data.
+             */
+            baseline: components["schemas"]["CardFigure"][];
+            /**
+             * Metrics
+             * @description What the version reaches.
+             */
+            metrics: components["schemas"]["CardFigure"][];
+            /**
+             * Known Failures
+             * @description Where it fails.
+             */
+            known_failures: string[];
+        };
+        /**
          * CodeGiven
          * @description A one-time code.
          */
@@ -653,6 +973,17 @@ export interface components {
             qr: string;
         };
         /**
+         * ConsistencyProof
+         * @description Proof that a log only grew (RFC 6962, 2.1.2).
+         */
+        ConsistencyProof: {
+            /**
+             * Hashes
+             * @description Hashes of 32 bytes each, base64.
+             */
+            hashes: string[];
+        };
+        /**
          * Crop
          * @description The square that was classified, in still pixels; it may leave the still.
          */
@@ -672,6 +1003,71 @@ export interface components {
              * @description Side, pixels.
              */
             size_px: number;
+        };
+        /**
+         * DeviceChangeAsked
+         * @description A change of a device.
+         */
+        DeviceChangeAsked: {
+            /**
+             * Revoked
+             * @description True: it is refused from the next call on.
+             */
+            revoked: boolean;
+        };
+        /**
+         * DeviceList
+         * @description All devices.
+         */
+        DeviceList: {
+            /**
+             * Devices
+             * @description By number.
+             */
+            devices: components["schemas"]["DeviceShown"][];
+        };
+        /**
+         * DeviceShown
+         * @description A device at the edge.
+         */
+        DeviceShown: {
+            /**
+             * Device Id
+             * @description Device number.
+             */
+            device_id: string;
+            /**
+             * Verifier Key
+             * @description The key of its first word: the only one it may use.
+             */
+            verifier_key: string;
+            /**
+             * First Seen Time
+             * Format: date-time
+             * @description When it gave its first word.
+             */
+            first_seen_time: string;
+            /**
+             * Last Seen Time
+             * Format: date-time
+             * @description When it last announced something.
+             */
+            last_seen_time: string;
+            /**
+             * Clock Offset Ms
+             * @description Its clock minus this server's at that moment.
+             */
+            clock_offset_ms: number;
+            /**
+             * Print Count
+             * @description Prints that it announced.
+             */
+            print_count: number;
+            /**
+             * Revoked
+             * @description Whether it is refused.
+             */
+            revoked: boolean;
         };
         /**
          * EdgeReasonText
@@ -911,6 +1307,122 @@ export interface components {
              * @description Height, pixels.
              */
             height_px: number;
+        };
+        /**
+         * LedgerEntry
+         * @description An entry in words; whoever needs to rely on it checks its bytes with its receipt.
+         */
+        LedgerEntry: {
+            /**
+             * Index
+             * @description Place in the log, from 0.
+             */
+            index: number;
+            /**
+             * Kind
+             * @description block, result, model, audit, ...; unknown where it is of another form.
+             */
+            kind: string;
+            /**
+             * Time
+             * @description What it says of when.
+             */
+            time: string | null;
+            /**
+             * By
+             * @description What it says of who.
+             */
+            by: string | null;
+            /**
+             * Signer
+             * @description Name of the key in its signature line.
+             */
+            signer: string | null;
+            /**
+             * Signer Key
+             * @description Verifier key of that name that this server knows: the log's, or a device's.
+             */
+            signer_key: string | null;
+            /**
+             * Fields
+             * @description Its lines, by their first words.
+             */
+            fields: {
+                [key: string]: string;
+            };
+            /**
+             * Text
+             * @description All of it; null where it is no text.
+             */
+            text: string | null;
+            /**
+             * Leaf Hash
+             * @description SHA-256 over a zero byte and the entry, hexadecimal.
+             */
+            leaf_hash: string;
+            /**
+             * Size Bytes
+             * @description Its length.
+             */
+            size_bytes: number;
+        };
+        /**
+         * LedgerFacts
+         * @description The log as it is now.
+         */
+        LedgerFacts: {
+            /**
+             * Origin
+             * @description Name of the log.
+             */
+            origin: string;
+            /**
+             * Size
+             * @description Entries in it.
+             */
+            size: number;
+            /**
+             * Root
+             * @description Merkle root over them, hexadecimal.
+             */
+            root: string;
+            /**
+             * Verifier Key
+             * @description Key that signs its checkpoints. A copy from elsewhere proves more.
+             */
+            verifier_key: string;
+            /**
+             * Checkpoint
+             * @description The newest checkpoint, as signed.
+             */
+            checkpoint: string;
+        };
+        /**
+         * LedgerPage
+         * @description Some entries, newest first.
+         */
+        LedgerPage: {
+            /**
+             * Entries
+             * @description Entries.
+             */
+            entries: components["schemas"]["LedgerEntry"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: number | null;
+        };
+        /**
+         * LedgerPlaces
+         * @description Where something stands in the log.
+         */
+        LedgerPlaces: {
+            /**
+             * Indices
+             * @description Indices, lowest first; none where nothing is known of it.
+             */
+            indices: number[];
         };
         /**
          * Loop
@@ -1195,6 +1707,69 @@ export interface components {
             line: number[];
         };
         /**
+         * ModelAct
+         * @description What can be done with a model: the words of `cloud.models.rules.Action`, under a name of their own here.
+         * @enum {string}
+         */
+        ModelAct: "shipped" | "pushed" | "promoted" | "rolled-back" | "shadowed";
+        /**
+         * ModelDetail
+         * @description All about one model.
+         */
+        ModelDetail: {
+            /** @description The model. */
+            model: components["schemas"]["ModelShown"];
+            /**
+             * Versions
+             * @description The highest first.
+             */
+            versions: components["schemas"]["VersionShown"][];
+            /**
+             * Events
+             * @description The newest first, 50 at most.
+             */
+            events: components["schemas"]["ModelEventShown"][];
+            /**
+             * Comparisons
+             * @description The newest pair first.
+             */
+            comparisons: components["schemas"]["ShadowFigures"][];
+        };
+        /**
+         * ModelEventShown
+         * @description Something that was done with a model.
+         */
+        ModelEventShown: {
+            /** @description What. */
+            action: components["schemas"]["ModelAct"];
+            /**
+             * Version
+             * @description With which version; null for the end of a shadow.
+             */
+            version: string | null;
+            /**
+             * Before
+             * @description The version that had that place before.
+             */
+            before: string | null;
+            /**
+             * Actor
+             * @description Who.
+             */
+            actor: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Its entry in the ledger; null for what a start did itself.
+             */
+            ledger_index: number | null;
+        };
+        /**
          * ModelFacts
          * @description A model that this server runs.
          */
@@ -1219,6 +1794,59 @@ export interface components {
              * @description Classes in the order of the outputs.
              */
             labels: string[];
+        };
+        /**
+         * ModelList
+         * @description All models of the site.
+         */
+        ModelList: {
+            /**
+             * Models
+             * @description By name; none where this server keeps no models.
+             */
+            models: components["schemas"]["ModelShown"][];
+        };
+        /**
+         * ModelShown
+         * @description A model and its versions in use.
+         */
+        ModelShown: {
+            /**
+             * Model
+             * @description Its name.
+             */
+            model: string;
+            /**
+             * Live
+             * @description The version that answers.
+             */
+            live: string;
+            /**
+             * Previous
+             * @description The version that a rollback brings back.
+             */
+            previous: string | null;
+            /**
+             * Shadow
+             * @description The version that reads along.
+             */
+            shadow: string | null;
+            /**
+             * Live Sha256
+             * @description SHA-256 of the live weights, hexadecimal.
+             */
+            live_sha256: string;
+            /**
+             * Updated Time
+             * Format: date-time
+             * @description When this last changed.
+             */
+            updated_time: string;
+            /**
+             * Version Count
+             * @description Versions that the site has.
+             */
+            version_count: number;
         };
         /**
          * ModelUsed
@@ -1310,6 +1938,17 @@ export interface components {
              * @description A sentence; never patient data.
              */
             detail: string;
+        };
+        /**
+         * PromotionAsked
+         * @description Which version is to answer.
+         */
+        PromotionAsked: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name.
+             */
+            version: string;
         };
         /**
          * Reading
@@ -1501,7 +2140,7 @@ export interface components {
          * @description Reason code of a refused request; the page has words for each in both languages.
          * @enum {string}
          */
-        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN";
+        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
         /**
          * Refused
          * @description Why a request was refused.
@@ -1547,6 +2186,17 @@ export interface components {
          * @enum {string}
          */
         Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
+        /**
+         * RollbackAsked
+         * @description From which version to go back: another one may have become live meanwhile.
+         */
+        RollbackAsked: {
+            /**
+             * From Version
+             * @description The version that is live.
+             */
+            from_version: string;
+        };
         /**
          * SchemeUsed
          * @description Which limits the lengths were judged by.
@@ -1621,6 +2271,73 @@ export interface components {
              * @description Seconds until the session ends in any case.
              */
             ends_in_s: number;
+        };
+        /**
+         * ShadowAsked
+         * @description Which version is to read along.
+         */
+        ShadowAsked: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name. Null: none.
+             */
+            version: string | null;
+        };
+        /**
+         * ShadowFigures
+         * @description How a shadow compared with a live version.
+         */
+        ShadowFigures: {
+            /**
+             * Live Version
+             * @description The live version.
+             */
+            live_version: string;
+            /**
+             * Shadow Version
+             * @description The shadow.
+             */
+            shadow_version: string;
+            /**
+             * Image Count
+             * @description Images that both read.
+             */
+            image_count: number;
+            /**
+             * Failure Count
+             * @description Images that the shadow failed to read.
+             */
+            failure_count: number;
+            /**
+             * Label Count
+             * @description Images with a label of both.
+             */
+            label_count: number;
+            /**
+             * Same Label Count
+             * @description Those with the same label.
+             */
+            same_label_count: number;
+            /**
+             * Mean Probability Difference
+             * @description Mean of the largest difference, 0..1.
+             */
+            mean_probability_difference: number | null;
+            /**
+             * Mean Dice
+             * @description Mean overlap of both masks, 0..1.
+             */
+            mean_dice: number | null;
+            /**
+             * Hc Count
+             * @description Images with a head circumference of both.
+             */
+            hc_count: number;
+            /**
+             * Mean Hc Difference Mm
+             * @description Mean absolute difference, millimetres.
+             */
+            mean_hc_difference_mm: number | null;
         };
         /**
          * SignInAsked
@@ -1959,6 +2676,40 @@ export interface components {
             calipers: components["schemas"]["Caliper"][];
             /** @description The midline, null where it is not to be seen. */
             midline: components["schemas"]["MidlineEcho"] | null;
+        };
+        /**
+         * VersionShown
+         * @description A version of a model.
+         */
+        VersionShown: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name.
+             */
+            version: string;
+            /**
+             * Sha256
+             * @description SHA-256 of its weights, hexadecimal.
+             */
+            sha256: string;
+            /**
+             * Size Bytes
+             * @description Length of its weights.
+             */
+            size_bytes: number;
+            /**
+             * Accepted Time
+             * Format: date-time
+             * @description When the site took it.
+             */
+            accepted_time: string;
+            /**
+             * Actor
+             * @description Who handed it in; program: it came with the program.
+             */
+            actor: string;
+            /** @description Its card; null where it has none. */
+            card: components["schemas"]["CardShown"] | null;
         };
         /**
          * WhoIsThere
@@ -2555,6 +3306,242 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    get_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerFacts"];
+                };
+            };
+        };
+    };
+    list_entries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerPage"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerEntry"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_entry_bytes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_entry_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_consistency: {
+        parameters: {
+            query: {
+                old_size: number;
+                new_size: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyProof"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    find_places: {
+        parameters: {
+            query: {
+                object_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerPlaces"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -3918,6 +4905,575 @@ export interface operations {
             };
             /** @description Not allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    promote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromotionAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    roll_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    set_shadow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShadowAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    change_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceChangeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
