@@ -22,6 +22,17 @@ def ledger_script() -> str:
     with tempfile.TemporaryDirectory() as folder:
         entry, made = Path(folder) / "entry.ts", Path(folder) / "ledger.js"
         entry.write_text(_ENTRY.format(src=WEB_DIR / "src/ledger"))
-        bundle = ["exec", "--", "rolldown", str(entry), "--format", "iife", "--name", "ledger", "-o", str(made)]
+        bundle = [
+            "exec",
+            "--",
+            "rolldown",
+            str(entry),
+            "--format",
+            "iife",
+            "--name",
+            "ledger",
+            "-o",
+            str(made),
+        ]
         assert run_npm(bundle, WEB_DIR)
         return f"{made.read_text()}\nglobalThis.ledger = ledger;"

@@ -22,24 +22,26 @@ LOG = notes.Signer("test.example/log", Ed25519PrivateKey.from_private_bytes(byte
 
 CHECK = """
 async ([receipt, entry, key, signer]) =>
-  (await ledger.verify.checkReceipt(ledger.bytes.fromBase64(receipt), ledger.bytes.fromBase64(entry), key, signer ?? undefined))
-    .map(({ name, state, problem }) => [name, state, problem ?? null])
+  (await ledger.verify.checkReceipt(
+    ledger.bytes.fromBase64(receipt), ledger.bytes.fromBase64(entry), key, signer ?? undefined,
+  )).map(({ name, state, problem }) => [name, state, problem ?? null])
 """
 FLIPS = """
 async ([receipt, entry, key, signer]) => {
   const { bytes, verify } = ledger;
-  const given = { receipt: bytes.fromBase64(receipt), entry: bytes.fromBase64(entry), key: bytes.utf8(key), signer: bytes.utf8(signer) };
   const text = (raw) => Array.from(raw, (byte) => String.fromCharCode(byte)).join('');
+  const check = (all) => verify.checkReceipt(all.receipt, all.entry, text(all.key), text(all.signer));
+  const [key_, signer_] = [bytes.utf8(key), bytes.utf8(signer)];
+  const given = { receipt: bytes.fromBase64(receipt), entry: bytes.fromBase64(entry), key: key_, signer: signer_ };
   const unseen = [];
-  const sound = await verify.checkReceipt(given.receipt, given.entry, key, signer);
+  const sound = await check(given);
   if (verify.verdict(sound) !== 'proved') unseen.push(['unaltered', sound]);
   for (const [name, whole] of Object.entries(given))
     for (let place = 0; place < whole.length; place += 1)
       for (let bit = 0; bit < 8; bit += 1) {
         const altered = { ...given, [name]: whole.slice() };
         altered[name][place] ^= 1 << bit;
-        const steps = await verify.checkReceipt(altered.receipt, altered.entry, text(altered.key), text(altered.signer));
-        if (verify.verdict(steps) !== 'failed') unseen.push([name, place, bit]);
+        if (verify.verdict(await check(altered)) !== 'failed') unseen.push([name, place, bit]);
       }
   return unseen;
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +42,7 @@ class Filled:
 
 
 @pytest.fixture
-def filled(console: RunningConsole) -> Iterator[Filled]:
+def filled(console: RunningConsole) -> Filled:
     """A print with a real block of its device, and a change of a model."""
     world = console.world
     capture_id = console.do(world.result(22, Verdict()))
@@ -77,7 +76,7 @@ def filled(console: RunningConsole) -> Iterator[Filled]:
         return stored, changed
 
     stored, changed = console.do(world.database.write(work))
-    yield Filled(capture_id=capture_id, block=stored, model=changed)
+    return Filled(capture_id=capture_id, block=stored, model=changed)
 
 
 def test_entries_in_words_and_their_receipts_checked(page: Page, filled: Filled) -> None:
