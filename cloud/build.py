@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.anchor import Anchors
 from cloud.accounts.passwords import Passwords
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
@@ -205,12 +206,14 @@ async def _open(
     store = CachedBlobStore(disk, config.cache_bytes)
     signer = Signer(config.site, load_key(key_file))
     passwords = Passwords()
+    seal = await asyncio.to_thread(open_seal, data, database, secrets.token_bytes)
     accounts = make_accounts(
         AccountServices(
             database=database,
             clock=clock,
             random=secrets.token_bytes,
             passwords=passwords,
+            seal=seal,
             on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
         )
     )

@@ -91,6 +91,18 @@ def use_step(tx: Tx, user_id: str, step: int) -> bool:
     return tx.execute(used.values(totp_last_step=step)).rowcount == 1
 
 
+def code_secrets(tx: Tx) -> list[tuple[str, str, str]]:
+    """Every kept secret of one-time codes: the user's id, the column, the secret."""
+    names = ("totp_secret", "totp_pending")
+    query = sa.select(account_user.c.user_id, *(account_user.c[name] for name in names))
+    return [
+        (row.user_id, name, secret)
+        for row in tx.execute(query)
+        for name in names
+        if (secret := row._mapping[name]) is not None
+    ]
+
+
 def other_administrators(tx: Tx, user_id: str) -> int:
     """How many open accounts of administrators with a password there are besides this one."""
     c = account_user.c

@@ -30,9 +30,9 @@ class User:
     password_hash: str | None
     """Argon2id, encoded; None until the person has set a password."""
     totp_secret: str | None
-    """Base32 secret of the one-time codes; None where they are off."""
+    """Secret of the one-time codes, sealed; None where they are off."""
     totp_pending: str | None
-    """Base32 secret that was offered and not yet confirmed by a code."""
+    """Secret that was offered and not yet confirmed by a code, sealed."""
     totp_last_step: int
     """Step (30 s each since 1970) of the newest code that was used; 0 where none was."""
     disabled: bool

@@ -22,6 +22,7 @@ from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.audit import COMMAND, LOCAL
 from cloud.accounts.passwords import Parameters, Passwords
 from cloud.accounts.roles import Role
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.console.api.services import ConsoleServices
 from cloud.db import Tx
@@ -382,7 +383,11 @@ async def open_world(
     bus = TopicBus()
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
-        database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+        database=database,
+        clock=clock,
+        random=secrets.token_bytes,
+        passwords=passwords,
+        seal=open_seal(folder, database, secrets.token_bytes),
     )
     services = ConsoleServices(
         database=database,
