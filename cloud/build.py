@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.anchor import Anchors
+from cloud.accounts.oidc_settings import provider_of
 from cloud.accounts.passwords import Passwords
 from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
@@ -215,7 +216,8 @@ async def _open(
             passwords=passwords,
             seal=seal,
             on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
-        )
+        ),
+        *provider_of(config),
     )
     bus = TopicBus()
     hub = Hub(database, bus)
@@ -349,6 +351,7 @@ def _console(
         thresholds=site_thresholds(config),
         clock=services.clock,
         version=installed_version(),
+        public_url=config.public_url,
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
     )
 

@@ -87,6 +87,14 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
 """Every role and every action; a test checks that none is left out."""
 
 
+def mapped_role(text: str) -> tuple[str, Role]:
+    """Value of an identity provider's claim, and the role here, of `value=role`. Raises ValueError."""
+    value, separator, role = text.rpartition("=")
+    if not separator or not value:
+        raise ValueError(f"{text!r} is not value=role")
+    return value, Role(role)
+
+
 def may(role: Role, action: Action) -> bool:
     """Whether `role` may do `action`."""
     return PERMITTED[role][action]

@@ -52,6 +52,12 @@ def user_named(tx: Tx, name: str) -> User | None:
     return None if found is None else _user(found)
 
 
+def user_of_identity(tx: Tx, identity: bytes) -> User | None:
+    """The user whom the identity provider means."""
+    found = tx.execute(sa.select(account_user).where(account_user.c.oidc_sha256 == identity)).first()
+    return None if found is None else _user(found)
+
+
 def users(tx: Tx) -> list[User]:
     """All users, by name."""
     return [_user(row) for row in tx.execute(sa.select(account_user).order_by(account_user.c.name_key))]
@@ -75,6 +81,7 @@ def add_user(tx: Tx, user: User) -> bool:
         "totp_last_step": user.totp_last_step,
         "disabled": user.disabled,
         "created_time": user.created_time,
+        "oidc_sha256": user.oidc_sha256,
     }
     return insert_once(tx, account_user, (account_user.c.name_key,), values)
 
@@ -126,6 +133,7 @@ def _user(row: Any) -> User:
         totp_last_step=row.totp_last_step,
         disabled=row.disabled,
         created_time=row.created_time,
+        oidc_sha256=row.oidc_sha256,
     )
 
 

@@ -39,6 +39,8 @@ class User:
     """Whether the account is closed."""
     created_time: datetime
     """When it was made (aware UTC)."""
+    oidc_sha256: bytes | None = None
+    """SHA-256 of issuer, LF and subject, 32 bytes: whom the identity provider means; None for a local account."""
 
 
 class SessionState(StrEnum):

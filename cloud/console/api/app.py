@@ -20,6 +20,7 @@ from cloud.console.api import (
     ledger,
     ledger_files,
     model_life,
+    oidc,
     pictures,
     sessions,
     tokens,
@@ -46,6 +47,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.state.services = services
     app.state.started_time = services.clock()
     app.include_router(ledger_files.router())
+    app.include_router(oidc.router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)

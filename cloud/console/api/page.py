@@ -42,6 +42,7 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/live/{capture_id}")
     @routes.get("/login")
     @routes.get("/welcome")
+    @routes.get("/unlocked")
     @routes.get("/account")
     @routes.get("/ledger")
     @routes.get("/admin")

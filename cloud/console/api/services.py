@@ -50,6 +50,8 @@ class ConsoleServices:
     """The site's limits, for what is asked about stored lengths."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names accepted besides the loopback ones, lower case, without port."""
+    public_url: str = ""
+    """The console's address as browsers see it; empty: as each request names it."""
     heartbeat_s: float = HEARTBEAT_S
     """A quiet event stream says that it lives this often, seconds."""
 

@@ -27,6 +27,12 @@ export const router = createRouter({
     { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
+    {
+      path: '/unlocked',
+      name: 'unlocked',
+      component: () => import('./pages/Unlocked.vue'),
+      meta: { title: 'oidc.unlocked', open: true },
+    },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },
     {
       path: '/ledger',

@@ -2140,7 +2140,7 @@ export interface components {
          * @description Reason code of a refused request; the page has words for each in both languages.
          * @enum {string}
          */
-        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
+        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN" | "OIDC_OFF" | "OIDC_AWAY" | "OIDC_LATE" | "OIDC_WRONG" | "OIDC_DENIED" | "OIDC_NOT_ALLOWED" | "OIDC_NO_ROLE" | "OIDC_NAME_TAKEN" | "OIDC_CLOSED" | "OIDC_OTHER" | "OIDC_MANAGED" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
         /**
          * Refused
          * @description Why a request was refused.
@@ -2261,6 +2261,16 @@ export interface components {
              * @description Whether the account asks for one-time codes.
              */
             codes: boolean;
+            /**
+             * Provider
+             * @description Name of the identity provider where the person comes through it; then there is no password here.
+             */
+            provider: string | null;
+            /**
+             * Provider Sign Out
+             * @description Where such a person signs out at the provider too.
+             */
+            provider_sign_out: string | null;
             /**
              * Locks In S
              * @description Seconds until it is locked where nothing is done; 0 where it is.
@@ -2616,6 +2626,11 @@ export interface components {
              */
             codes: boolean;
             /**
+             * By Provider
+             * @description Whether the person comes through the identity provider.
+             */
+            by_provider: boolean;
+            /**
              * Created Time
              * Format: date-time
              * @description When it was made.
@@ -2723,6 +2738,11 @@ export interface components {
              * @description Whether the browser came with a session that has ended.
              */
             ended: boolean;
+            /**
+             * Provider
+             * @description Name of the identity provider, where there is one.
+             */
+            provider: string | null;
         };
         /**
          * WireReasonText
