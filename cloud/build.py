@@ -24,6 +24,7 @@ from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
+from cloud.console.api.limits import Kind, Limits, Rates
 from cloud.console.api.services import ConsoleServices
 from cloud.db import Database, Tx, migrate
 from cloud.db.job_table import JobTable
@@ -351,9 +352,19 @@ def _console(
         thresholds=site_thresholds(config),
         clock=services.clock,
         version=installed_version(),
+        limits=Limits(_rates(config), time.monotonic),
         public_url=config.public_url,
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
     )
+
+
+def _rates(config: Config) -> Rates:
+    of_one = {
+        Kind.READ: config.reads_per_minute,
+        Kind.CHANGE: config.changes_per_minute,
+        Kind.EXPORT: config.exports_per_minute,
+    }
+    return Rates(of_one=of_one, of_address={kind: 10 * rate for kind, rate in of_one.items()})
 
 
 def _closing(

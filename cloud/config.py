@@ -75,6 +75,12 @@ class Config:
     """Uploads whose state is kept in memory; others are read from the database when they go on."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides the loopback ones, under which browsers may ask for the console."""
+    reads_per_minute: int = 1200
+    """Requests a minute that one person or token may make to read; ten times as many come from one address."""
+    changes_per_minute: int = 120
+    """Requests a minute that change something, as above."""
+    exports_per_minute: int = 300
+    """Requests a minute for receipts and other files, as above. 0 lifts a limit."""
     public_url: str = ""
     """The console's address as browsers see it, https://host; empty: as each request names it. An identity provider
     sends people back to public_url/api/oidc/callback."""
@@ -100,7 +106,8 @@ class Config:
         for name in ("inference_threads", "inference_overlap", "queue_max", "open_uploads_max"):
             if getattr(self, name) < 1:
                 raise ConfigInvalid(f"{name} must be at least 1")
-        for name in ("missing_after_s", "free_min_bytes", "cache_bytes"):
+        rates = ("reads_per_minute", "changes_per_minute", "exports_per_minute")
+        for name in ("missing_after_s", "free_min_bytes", "cache_bytes", *rates):
             if getattr(self, name) < 0:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):

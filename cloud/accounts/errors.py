@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     PASSWORD_WRONG = "PASSWORD_WRONG"
     LINK_INVALID = "LINK_INVALID"
     TOO_MANY_TRIES = "TOO_MANY_TRIES"
+    TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
     PASSWORD_WEAK = "PASSWORD_WEAK"
     NAME_INVALID = "NAME_INVALID"
     NAME_TAKEN = "NAME_TAKEN"
@@ -61,6 +62,7 @@ STATUS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.PASSWORD_WRONG: (403, "The password is wrong."),
     Refusal.LINK_INVALID: (403, "The link was used, has expired, or was replaced by a newer one."),
     Refusal.TOO_MANY_TRIES: (429, "Too many tries; wait, then try again."),
+    Refusal.TOO_MANY_REQUESTS: (429, "Too many requests; Retry-After says when the next one is taken."),
     Refusal.PASSWORD_WEAK: (422, "The password breaks a rule: see the description of the field."),
     Refusal.NAME_INVALID: (422, "A name has 2 to 48 letters, digits, dots, hyphens or underscores."),
     Refusal.NAME_TAKEN: (409, "There is a user of this name already."),

@@ -42,6 +42,8 @@ class Rule:
     """What goes into the audit before the answer; None: nothing, or the address itself does it."""
     looked_at: str | None = None
     """Name of the part of the path that holds the object's UUID; None: there is no single object."""
+    export: bool = False
+    """Whether it takes much out at once, or costs much: it may be asked for less often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class Matched:
     """What is looked at, as a UUID; None where the rule names nothing or the path holds no UUID."""
 
 
+UNLIMITED: Final = ("/api/health/", "/assets/")
+"""Addresses that may be asked for as often as one likes: who watches the server must always get an answer."""
 _OPEN: Final = Rule(standing=Standing.OPEN)
 _ANYBODY: Final = Rule(standing=Standing.ANYBODY)
 _SIGNED_IN: Final = Rule(standing=Standing.SIGNED_IN)
@@ -65,6 +69,7 @@ _SYSTEM: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM)
 _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
 
+_EXPORT: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM, export=True)
 _MODELS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_MODELS)
 _DEVICES: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_DEVICES)
 
@@ -98,8 +103,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/ledger"): _SYSTEM,
     ("GET", "/api/ledger/entries"): _SYSTEM,
     ("GET", "/api/ledger/entries/{index}"): _SYSTEM,
-    ("GET", "/api/ledger/entries/{index}/bytes"): _SYSTEM,
-    ("GET", "/api/ledger/entries/{index}/receipt"): _SYSTEM,
+    ("GET", "/api/ledger/entries/{index}/bytes"): _EXPORT,
+    ("GET", "/api/ledger/entries/{index}/receipt"): _EXPORT,
     ("GET", "/api/ledger/consistency"): _SYSTEM,
     ("GET", "/api/ledger/places"): _SYSTEM,
     ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),

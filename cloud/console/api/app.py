@@ -53,7 +53,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.add_exception_handler(AccountRefused, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
-    app.add_middleware(Door, accounts=services.accounts)
+    app.add_middleware(Door, accounts=services.accounts, limits=services.limits)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
     return app
 

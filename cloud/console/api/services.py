@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from cloud.accounts.all import Accounts
+from cloud.console.api.limits import Limits
 from cloud.db import Database
 from cloud.infer import DescribingEngine
 from cloud.infer.thresholds import ThresholdScheme
@@ -50,6 +51,8 @@ class ConsoleServices:
     """The site's limits, for what is asked about stored lengths."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names accepted besides the loopback ones, lower case, without port."""
+    limits: Limits | None = None
+    """How often somebody may ask; None: as often as they like."""
     public_url: str = ""
     """The console's address as browsers see it; empty: as each request names it."""
     heartbeat_s: float = HEARTBEAT_S

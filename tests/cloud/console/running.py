@@ -26,12 +26,14 @@ class RunningConsole:
     `token` is a machine's that may see images.
     """
 
-    def __init__(self, folder: Path, *, static_dir: Path = STATIC_DIR, heartbeat_s: float = 0.5) -> None:
+    def __init__(
+        self, folder: Path, *, static_dir: Path = STATIC_DIR, heartbeat_s: float = 0.5, **world: Any
+    ) -> None:
         self._static_dir = static_dir
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s))
+        self.world: World = self.do(open_world(folder, heartbeat_s=heartbeat_s, **world))
         self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None
         self._serving: Future[None] | None = None

@@ -20,10 +20,13 @@ import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.audit import COMMAND, LOCAL
+from cloud.accounts.oidc import OidcRules
 from cloud.accounts.passwords import Parameters, Passwords
+from cloud.accounts.provider import Provider
 from cloud.accounts.roles import Role
 from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
+from cloud.console.api.limits import Limits
 from cloud.console.api.services import ConsoleServices
 from cloud.db import Tx
 from cloud.db.migrate import upgrade
@@ -371,9 +374,14 @@ def _digest(data: bytes) -> bytes:
 
 
 async def open_world(
-    folder: Path, *, engine: DescribingEngine | None = None, heartbeat_s: float = 5.0
+    folder: Path,
+    *,
+    engine: DescribingEngine | None = None,
+    heartbeat_s: float = 5.0,
+    provider: tuple[Provider, OidcRules] | tuple[None, None] = (None, None),
+    limits: Limits | None = None,
 ) -> World:
-    """An empty world in `folder`."""
+    """An empty world in `folder`; with `provider` people come through it too, with `limits` only so often."""
     upgrade(folder / "state.sqlite")
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
@@ -391,7 +399,8 @@ async def open_world(
     )
     services = ConsoleServices(
         database=database,
-        accounts=make_accounts(accounts),
+        accounts=make_accounts(accounts, *provider),
+        limits=limits,
         hub=Hub(database, bus),
         store=store,
         ledger=ledger,

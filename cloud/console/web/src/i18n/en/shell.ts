@@ -102,6 +102,7 @@ const shell = {
     PASSWORD_WRONG: 'The password is wrong.',
     LINK_INVALID: 'The link was used, has expired, or was replaced by a newer one.',
     TOO_MANY_TRIES: 'Too many tries.',
+    TOO_MANY_REQUESTS: 'Too many requests.',
     PASSWORD_WEAK: 'Choose another password: at least 12 characters, 5 different ones, without the name.',
     NAME_INVALID: 'A name has 2 to 48 letters, digits, dots, hyphens or underscores.',
     NAME_TAKEN: 'There is a user of this name already.',

@@ -97,6 +97,7 @@ const shell: typeof en = {
     PASSWORD_WRONG: '密码错误。',
     LINK_INVALID: '链接已使用、已过期，或已被新链接取代。',
     TOO_MANY_TRIES: '尝试次数过多。',
+    TOO_MANY_REQUESTS: '请求过于频繁。',
     PASSWORD_WEAK: '请换一个密码：至少 12 个字符，其中至少 5 个不同，且不含用户名。',
     NAME_INVALID: '用户名为 2 至 48 个文字、数字、点、连字符或下划线。',
     NAME_TAKEN: '该用户名已存在。',
