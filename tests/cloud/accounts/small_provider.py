@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -48,7 +48,7 @@ def _usual_key() -> RSAKey:
 class SmallProvider:
     """One provider on a free port of this machine. `person` signs in at it; `lie` alters what it then says."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.person: Claims = {}
         self.lie: Callable[[Claims], None] = lambda _: None
         self.sign: Callable[[Claims], str] = self.signed
@@ -58,7 +58,7 @@ class SmallProvider:
         self.asked: list[str] = []
         self._codes: dict[str, Claims] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
+        self.issuer = f"http://{host}:{self._server.server_port}"
 
     def sign_in(self, address: str) -> tuple[str, str]:
         """The person signs in at `address`: state and code that they come back with."""
@@ -127,6 +127,9 @@ class SmallProvider:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.asked.append(self.path)
+                if self.path.startswith("/authorize?"):
+                    self._lead_back()
+                    return
                 answers = {
                     "/.well-known/openid-configuration": provider._described,
                     "/jwks": lambda: {"keys": [provider.key.as_dict(private=False)]},
@@ -139,6 +142,14 @@ class SmallProvider:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 form = {name: values[0] for name, values in parse_qs(body).items()}
                 self._say(*provider._token(form, self.headers.get("Authorization", "")))
+
+            def _lead_back(self) -> None:
+                """The person signs in at once."""
+                state, code = provider.sign_in(self.path)
+                back = parse_qs(urlsplit(self.path).query)["redirect_uri"][0]
+                self.send_response(303)
+                self.send_header("Location", f"{back}?{urlencode({'state': state, 'code': code})}")
+                self.end_headers()
 
             def _say(self, status: int, body: Claims) -> None:
                 data = json.dumps(body).encode()

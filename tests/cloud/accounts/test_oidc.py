@@ -317,6 +317,16 @@ async def test_a_provider_that_is_away_or_wrong(site: Site, provider: SmallProvi
         await Door(site, provider).away()
 
 
+async def test_who_is_not_let_through_is_noted(door: Door) -> None:
+    """The provider sends them back without a code: refused and in the audit, where the question was ours."""
+    away = await door.away()
+    state, _ = door.provider.sign_in(away.address)
+    assert Refusal.OIDC_DENIED is (await door.accounts.oidc.refuse(away.cookie, state, ADDRESS)).reason
+    with pytest.raises(AccountRefused):
+        await door.accounts.oidc.refuse(away.cookie, "x", ADDRESS)
+    assert ["OIDC_DENIED"] == [row.outcome for row in await door.site.audit()]
+
+
 async def test_without_a_provider_there_is_no_such_way(site: Site) -> None:
     """A site with local accounts only."""
     assert site.accounts.oidc.label is None
