@@ -26,6 +26,7 @@ from cloud.console.api import (
     tokens,
     users,
 )
+from cloud.console.api.described import complete
 from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
 from cloud.console.api.page import STATIC_DIR, mount_page
@@ -81,7 +82,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _described_api() -> FastAPI:
-    app = FastAPI(
+    app = _Described(
         title="SonoRelay console",
         version=API_VERSION,
         description=_DESCRIPTION,
@@ -102,6 +103,16 @@ def _described_api() -> FastAPI:
     app.include_router(model_life.router())
     app.include_router(devices.router())
     return app
+
+
+class _Described(FastAPI):
+    """Its description also says what the door answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
 
 
 def _operation_id(route: APIRoute) -> str:
