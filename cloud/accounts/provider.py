@@ -180,7 +180,8 @@ class Provider:
                 self._keys = None
         described = await self._described()
         try:
-            keys = KeySet.import_key_set(await self._get(described["jwks_uri"]))
+            serialized: Any = await self._get(described["jwks_uri"])
+            keys = KeySet.import_key_set(serialized)
             decoded = jwt.decode(id_token, keys, algorithms=ALGORITHMS)
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise ProviderWrong("the ID token is not signed by a key of the provider") from error

@@ -52,7 +52,9 @@ def operations() -> list[Any]:
     """Every call of the description."""
     schema = schemathesis.openapi.from_dict(openapi_document(), config=SchemathesisConfig())
     found = [each.ok() for each in schema.get_all_operations()]
-    return [pytest.param(each, id=f"{each.method.upper()} {each.path}") for each in found if each.path != ENDLESS]
+    return [
+        pytest.param(each, id=f"{each.method.upper()} {each.path}") for each in found if each.path != ENDLESS
+    ]
 
 
 @pytest.mark.parametrize("operation", operations())

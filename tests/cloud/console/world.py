@@ -26,7 +26,6 @@ from cloud.accounts.provider import Provider
 from cloud.accounts.roles import Role
 from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
-from cloud.console.api.limits import Limits
 from cloud.console.api.services import ConsoleServices
 from cloud.db import Tx
 from cloud.db.migrate import upgrade
@@ -379,9 +378,9 @@ async def open_world(
     engine: DescribingEngine | None = None,
     heartbeat_s: float = 5.0,
     provider: tuple[Provider, OidcRules] | tuple[None, None] = (None, None),
-    limits: Limits | None = None,
+    **more: Any,
 ) -> World:
-    """An empty world in `folder`; with `provider` people come through it too, with `limits` only so often."""
+    """An empty world in `folder`; with `provider` people come through it too."""
     upgrade(folder / "state.sqlite")
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
@@ -400,7 +399,6 @@ async def open_world(
     services = ConsoleServices(
         database=database,
         accounts=make_accounts(accounts, *provider),
-        limits=limits,
         hub=Hub(database, bus),
         store=store,
         ledger=ledger,
@@ -409,6 +407,7 @@ async def open_world(
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,
+        **more,
     )
     return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 
