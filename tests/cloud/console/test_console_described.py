@@ -6,7 +6,6 @@ No request makes a server error; every answer has a status, a form and a media t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ CHECKS = (
     content_type_conformance,
     response_schema_conformance,
 )
-EXAMPLES = {role: 2 for role in Role} | {Role.ADMINISTRATOR: 6}
+EXAMPLES = dict.fromkeys(Role, 2) | {Role.ADMINISTRATOR: 6}
 ENDLESS = "/api/events"
 """A stream of events has no end; tests of its own read it."""
 
