@@ -75,7 +75,7 @@ class Config:
     """Uploads whose state is kept in memory; others are read from the database when they go on."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides the loopback ones, under which browsers may ask for the console."""
-    reads_per_minute: int = 1200
+    reads_per_minute: int = 6000
     """Requests a minute that one person or token may make to read; ten times as many come from one address."""
     changes_per_minute: int = 120
     """Requests a minute that change something, as above."""

@@ -9,6 +9,7 @@ import pytest
 
 from cloud.accounts.roles import Role
 from cloud.console.api.limits import Kind, Limits, Rates
+from deploy.local.console_client import ConsoleClient
 from tests.cloud.console.conftest import built_page
 from tests.cloud.console.people import ask, person, reason
 from tests.cloud.console.running import RunningConsole
@@ -98,3 +99,16 @@ def test_an_address_has_its_limit_before_anybody_is_known(console: RunningConsol
     assert 429 == ask(console, "GET", "/ledger/checkpoint").status
     for path in ("/api/health/live", "/api/health/ready", "/assets/index-abc.js"):
         assert {200} == {ask(console, "GET", path).status for _ in range(30)}
+
+
+def test_the_own_client_comes_again_when_it_is_told(console: RunningConsole, watch: Stopwatch) -> None:
+    """What `sonorelay process` asks too fast it asks again after Retry-After, and gets."""
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        watch.now_s += seconds
+
+    client = ConsoleClient(f"{console.url}/", console.token, wait)
+    assert 9 == len([client.get_json("/api/captures") for _ in range(9)])
+    assert [10.0] * 3 == waited
