@@ -18,10 +18,13 @@ import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.anchor import Anchors
+from cloud.accounts.oidc_settings import provider_of
 from cloud.accounts.passwords import Passwords
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
+from cloud.console.api.limits import Kind, Limits, Rates
 from cloud.console.api.services import ConsoleServices
 from cloud.console.api.site import Site
 from cloud.db import Database, Tx, migrate
@@ -210,14 +213,17 @@ async def _open(
     store = CachedBlobStore(disk, config.cache_bytes)
     signer = Signer(config.site, load_key(key_file))
     passwords = Passwords()
+    seal = await asyncio.to_thread(open_seal, data, database, secrets.token_bytes)
     accounts = make_accounts(
         AccountServices(
             database=database,
             clock=clock,
             random=secrets.token_bytes,
             passwords=passwords,
+            seal=seal,
             on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
-        )
+        ),
+        *provider_of(config),
     )
     await adopt(database, config.examination_gap_s)
     bus = TopicBus()
@@ -266,7 +272,7 @@ async def _open(
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, series, hub, engine, signer)),
+        app=create_app(_console(config, services, accounts, series, hub, engine, signer, life)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
@@ -342,6 +348,7 @@ def _console(
     hub: Hub,
     engine: DescribingEngine | None,
     signer: Signer,
+    life: ModelLife | None,
 ) -> ConsoleServices:
     sex = site_policy(config)
     return ConsoleServices(
@@ -369,8 +376,20 @@ def _console(
         version=installed_version(),
         site_name=config.site_name,
         time_zone=config.time_zone,
+        life=life,
+        limits=Limits(_rates(config), time.monotonic),
+        public_url=config.public_url,
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
     )
+
+
+def _rates(config: Config) -> Rates:
+    of_one = {
+        Kind.READ: config.reads_per_minute,
+        Kind.CHANGE: config.changes_per_minute,
+        Kind.EXPORT: config.exports_per_minute,
+    }
+    return Rates(of_one=of_one, of_address={kind: 10 * rate for kind, rate in of_one.items()})
 
 
 def _closing(

@@ -38,6 +38,10 @@ class Action(StrEnum):
     """List, invite, disable, change the role, reset."""
     MANAGE_TOKENS = "manage_tokens"
     """List, create and revoke the tokens of machines."""
+    MANAGE_MODELS = "manage_models"
+    """See versions of models with their cards, promote, roll back, choose a shadow."""
+    MANAGE_DEVICES = "manage_devices"
+    """List, revoke and allow again the devices at the edge."""
 
 
 PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
@@ -51,6 +55,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     Role.SONOGRAPHER: {
         Action.SEE_IMAGES: True,
@@ -62,6 +68,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     Role.RESEARCHER: {
         Action.SEE_IMAGES: True,
@@ -73,6 +81,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     # Keeps the machines running and looks for misuse; has no business with images, and gives nobody rights.
     Role.IT: {
@@ -85,6 +95,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.UPLOAD: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: True,
     },
     Role.ADMINISTRATOR: {
         Action.SEE_IMAGES: True,
@@ -96,9 +108,19 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.UPLOAD: True,
         Action.MANAGE_USERS: True,
         Action.MANAGE_TOKENS: True,
+        Action.MANAGE_MODELS: True,
+        Action.MANAGE_DEVICES: True,
     },
 }
 """Every role and every action; a test checks that none is left out."""
+
+
+def mapped_role(text: str) -> tuple[str, Role]:
+    """Value of an identity provider's claim, and the role here, of `value=role`. Raises ValueError."""
+    value, separator, role = text.rpartition("=")
+    if not separator or not value:
+        raise ValueError(f"{text!r} is not value=role")
+    return value, Role(role)
 
 
 def may(role: Role, action: Action) -> bool:

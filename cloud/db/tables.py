@@ -237,6 +237,8 @@ account_user = Table(
     Column("totp_last_step", BigInteger, nullable=False, comment="newest step whose code was used"),
     Column("disabled", Boolean, nullable=False),
     Column("created_time", UtcTime, nullable=False),
+    Column("oidc_sha256", LargeBinary(32), nullable=True, comment="of issuer and subject; not set: local"),
+    Index("ix_account_user_oidc_sha256", "oidc_sha256", unique=True),
 )
 
 account_session = Table(

@@ -16,11 +16,15 @@ from cloud.console.api import (
     assessments,
     audit,
     captures,
+    devices,
     events,
     examinations,
     facts,
     growth,
+    ledger,
     ledger_files,
+    model_life,
+    oidc,
     pictures,
     reports,
     scales,
@@ -30,6 +34,7 @@ from cloud.console.api import (
     uploads,
     users,
 )
+from cloud.console.api.described import complete
 from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
 from cloud.console.api.page import STATIC_DIR, mount_page
@@ -52,6 +57,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.state.services = services
     app.state.started_time = services.clock()
     app.include_router(ledger_files.router())
+    app.include_router(oidc.router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
@@ -59,7 +65,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.add_exception_handler(series.Conflict, series.conflict)
     app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
-    app.add_middleware(Door, accounts=services.accounts)
+    app.add_middleware(Door, accounts=services.accounts, limits=services.limits)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
     return app
 
@@ -93,7 +99,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _described_api() -> FastAPI:
-    app = FastAPI(
+    app = _Described(
         title="SonoRelay console",
         version=API_VERSION,
         description=_DESCRIPTION,
@@ -114,11 +120,24 @@ def _described_api() -> FastAPI:
     app.include_router(facts.router())
     app.include_router(series.router())
     app.include_router(uploads.router())
+    app.include_router(ledger.router())
     app.include_router(sessions.router())
     app.include_router(users.router())
     app.include_router(tokens.router())
     app.include_router(audit.router())
+    app.include_router(model_life.router())
+    app.include_router(devices.router())
     return app
+
+
+class _Described(FastAPI):
+    """Its description also says what the door answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
 
 
 def _operation_id(route: APIRoute) -> str:

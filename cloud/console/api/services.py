@@ -11,11 +11,13 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from cloud.accounts.all import Accounts
+from cloud.console.api.limits import Limits
 from cloud.console.api.site import Site
 from cloud.db import Database
 from cloud.examinations.all import Examinations
 from cloud.infer import DescribingEngine
 from cloud.ledger import Ledger
+from cloud.models.life import ModelLife
 from cloud.publish.hub import Hub
 from cloud.report.press import Press
 from cloud.series.service import SeriesService
@@ -52,8 +54,14 @@ class ConsoleServices:
     """Version of the software."""
     site: Site = field(default_factory=Site)
     """What the site has decided about what is shown."""
+    life: ModelLife | None = None
+    """Exchanges versions of models; None where this server keeps none."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names accepted besides the loopback ones, lower case, without port."""
+    limits: Limits | None = None
+    """How often somebody may ask; None: as often as they like."""
+    public_url: str = ""
+    """The console's address as browsers see it; empty: as each request names it."""
     heartbeat_s: float = HEARTBEAT_S
     """A quiet event stream says that it lives this often, seconds."""
     site_name: str = ""

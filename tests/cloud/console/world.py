@@ -17,8 +17,11 @@ import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.audit import COMMAND, LOCAL
+from cloud.accounts.oidc import OidcRules
 from cloud.accounts.passwords import Parameters, Passwords
+from cloud.accounts.provider import Provider
 from cloud.accounts.roles import Role
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.console.api.services import ConsoleServices
 from cloud.console.api.site import Site
@@ -311,8 +314,10 @@ async def open_world(
     heartbeat_s: float = 5.0,
     fetal_sex: FetalSex = FetalSex.WITHHOLD,
     settings: SeriesSettings = SETTINGS,
+    provider: tuple[Provider, OidcRules] | tuple[None, None] = (None, None),
+    **more: Any,
 ) -> World:
-    """An empty world in `folder`."""
+    """An empty world in `folder`; with `provider` people come through it too."""
     upgrade(folder / "state.sqlite")
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
@@ -322,7 +327,11 @@ async def open_world(
     bus = TopicBus()
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
-        database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+        database=database,
+        clock=clock,
+        random=secrets.token_bytes,
+        passwords=passwords,
+        seal=open_seal(folder, database, secrets.token_bytes),
     )
     sex = SexPolicy(fetal_sex)
     examinations = ExaminationServices(
@@ -337,7 +346,7 @@ async def open_world(
     series = open_test_series(folder, ORIGIN, database, store, ledger, clock, settings)
     services = ConsoleServices(
         database=database,
-        accounts=make_accounts(accounts),
+        accounts=make_accounts(accounts, *provider),
         hub=Hub(database, bus),
         store=store,
         series=series,
@@ -349,6 +358,7 @@ async def open_world(
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,
+        **more,
     )
     return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 
