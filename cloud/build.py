@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import time
@@ -37,6 +38,7 @@ from cloud.infer.thresholds import ThresholdScheme, load_thresholds
 from cloud.ingest.budget import Budget
 from cloud.ingest.cache import CachedBlobStore
 from cloud.ingest.guard import Guard
+from cloud.ingest.presence import Presence
 from cloud.ingest.servicer import AgentServicer, IngestServicer, LedgerServicer
 from cloud.ingest.services import Admit, BeforeStep, IngestServices
 from cloud.ingest.uploads import Uploads
@@ -49,6 +51,8 @@ from cloud.models.life import LifeServices, ModelLife
 from cloud.models.servicer import ModelServicer
 from cloud.models.site import SiteModels
 from cloud.models.start import open_site
+from cloud.monitor.all import Monitor
+from cloud.monitor.build import build_monitor
 from cloud.monitor.missing import MissingWatch
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
@@ -226,6 +230,7 @@ async def _open(
         budget=Budget(_FRAGMENTS_MAX_BYTES),
         offer_part=no_part,
         admit=admission(config, database),
+        presence=Presence(clock),
         late_timings=LateTimings(),
         draining=draining,
         clock=clock,
@@ -235,26 +240,39 @@ async def _open(
         missing_after_s=config.missing_after_s,
     )
     loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
+    guard = Guard(log, draining, lambda: uuid.uuid4().hex)
     life: ModelLife | None = None
+    worker: InferenceWorker | None = None
     if engine is not None:
         await database.write(lambda tx: end_leases(tx, READ_JOB, clock()))
         worker, life, shadow = _reading(config, services, engine, site, signer)
         await life.start()
         services = replace(services, offer_part=worker.offer)
         loops += [worker.run, shadow.run]
+    monitor = build_monitor(
+        config,
+        services,
+        hub,
+        engine,
+        busy=lambda: worker.busy_count if worker is not None else 0,
+        calls=lambda: guard.calls,
+        environment=os.environ,
+        version=installed_version(),
+    )
+    await monitor.open()
     return Parts(
-        guard=Guard(log, draining, lambda: uuid.uuid4().hex),
+        guard=guard,
         ingest=IngestServicer(services),
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, hub, engine)),
-        loops=tuple(loops),
+        app=create_app(_console(config, services, accounts, hub, engine, monitor)),
+        loops=(*loops, *monitor.loops()),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
         log_verifier_key=str(ledger.verifier),
         begin_first=accounts.people.begin_first,
-        close=_closing(engine, disk, database, passwords),
+        close=_closing(engine, disk, database, passwords, monitor),
     )
 
 
@@ -332,6 +350,7 @@ def _console(
     accounts: Accounts,
     hub: Hub,
     engine: DescribingEngine | None,
+    monitor: Monitor,
 ) -> ConsoleServices:
     return ConsoleServices(
         database=services.database,
@@ -341,6 +360,7 @@ def _console(
         ledger=services.ledger,
         ledger_dir=config.data_dir / "ledger",
         engine=engine,
+        monitor=monitor,
         thresholds=site_thresholds(config),
         clock=services.clock,
         version=installed_version(),
@@ -349,9 +369,14 @@ def _console(
 
 
 def _closing(
-    engine: ServingEngine | None, disk: DiskBlobStore, database: SqliteDatabase, passwords: Passwords
+    engine: ServingEngine | None,
+    disk: DiskBlobStore,
+    database: SqliteDatabase,
+    passwords: Passwords,
+    monitor: Monitor,
 ) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
+        monitor.watched.gpus.close()
         if engine is not None:
             await engine.close()
         await asyncio.to_thread(passwords.close)

@@ -57,6 +57,9 @@ class Act(StrEnum):
     IMAGE_LOOK = "image_look"
     RECEIPT_LOOK = "receipt_look"
     AUDIT_LOOK = "audit_look"
+    ALARM_ACKNOWLEDGE = "alarm_acknowledge"
+    ALARM_RULE = "alarm_rule"
+    ALARM_TEST = "alarm_test"
     REQUEST = "request"
     """Only with the outcome NOT_PERMITTED: someone asked for what the role does not allow."""
 

@@ -65,6 +65,12 @@ _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
 
 
+_SYSTEM: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM)
+_ALARMS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_ALARMS)
+# Who takes care is a person: a machine's acknowledgement would silence an alarm that nobody has seen.
+_ACKNOWLEDGE: Final = Rule(standing=Standing.PERSON, action=Action.ACKNOWLEDGE_ALARMS)
+
+
 def _looks(act: Act, at: str | None = None) -> Rule:
     return Rule(standing=Standing.SIGNED_IN, action=Action.SEE_IMAGES, look=act, looked_at=at)
 
@@ -79,6 +85,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/account"): _OPEN,
     ("GET", "/admin"): _OPEN,
     ("GET", "/admin/{part}"): _OPEN,
+    ("GET", "/system"): _OPEN,
     ("GET", "/favicon.svg"): _OPEN,
     ("GET", "/assets/{path:path}"): _OPEN,
     ("GET", "/ledger/checkpoint"): _OPEN,
@@ -87,7 +94,17 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/health/ready"): _OPEN,
     ("GET", "/api/openapi.json"): _SIGNED_IN,
     ("GET", "/api/reasons"): _SIGNED_IN,
-    ("GET", "/api/system"): Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM),
+    ("GET", "/api/system"): _SYSTEM,
+    ("GET", "/api/system/now"): _SYSTEM,
+    ("GET", "/api/system/history"): _SYSTEM,
+    ("GET", "/api/system/events"): _SYSTEM,
+    ("GET", "/api/system/alarms"): _SYSTEM,
+    ("POST", "/api/system/alarms/{alarm_id}/acknowledge"): _ACKNOWLEDGE,
+    ("GET", "/api/system/rules"): _SYSTEM,
+    ("PUT", "/api/system/rules/{rule}"): _ALARMS,
+    ("DELETE", "/api/system/rules/{rule}"): _ALARMS,
+    ("POST", "/api/system/ways-out/{channel}/test"): _ALARMS,
+    ("GET", "/metrics"): _SYSTEM,
     ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),
     ("GET", "/api/events"): _looks(Act.CHANGES_LOOK),
     ("GET", "/api/captures/{capture_id}"): _looks(Act.CAPTURE_LOOK, "capture_id"),

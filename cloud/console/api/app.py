@@ -19,11 +19,13 @@ from cloud.console.api import (
     ledger_files,
     pictures,
     sessions,
+    system,
     tokens,
     users,
 )
 from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
+from cloud.console.api.measure import Measure
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
 from cloud.errors import RetryLater
@@ -43,6 +45,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.state.services = services
     app.state.started_time = services.clock()
     app.include_router(ledger_files.router())
+    app.include_router(system.metrics_router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
@@ -50,6 +53,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     # The one that is added last stands in front.
     app.add_middleware(Door, accounts=services.accounts)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
+    app.add_middleware(Measure, answered=services.monitor.exposition.answered)
     return app
 
 
@@ -93,6 +97,7 @@ def _described_api() -> FastAPI:
     app.include_router(users.router())
     app.include_router(tokens.router())
     app.include_router(audit.router())
+    app.include_router(system.router())
     return app
 
 

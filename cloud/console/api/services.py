@@ -15,6 +15,7 @@ from cloud.db import Database
 from cloud.infer import DescribingEngine
 from cloud.infer.thresholds import ThresholdScheme
 from cloud.ledger import Ledger
+from cloud.monitor.all import Monitor
 from cloud.publish.hub import Hub
 from cloud.store import BlobStore
 
@@ -39,6 +40,8 @@ class ConsoleServices:
     """Folder of the published tiles and the checkpoint."""
     engine: DescribingEngine | None
     """Runs the models; None where this server does not read images."""
+    monitor: Monitor
+    """Resources, agents and alarms."""
     clock: Callable[[], datetime]
     """Now, as aware UTC."""
     version: str

@@ -43,8 +43,12 @@ class Stream:
         return Message(fields=fields)
 
     def change(self) -> Message:
-        """The next message that is a change."""
-        while "event" not in (message := next(self)).fields:
+        """The next message that is a change of a capture."""
+        return self.event("capture")
+
+    def event(self, name: str) -> Message:
+        """The next message that is this event."""
+        while (message := next(self)).fields.get("event") != name:
             pass
         return message
 
@@ -116,6 +120,7 @@ def test_an_unusable_id_starts_at_now(console: RunningConsole, unusable: str) ->
 def test_a_quiet_stream_says_that_it_lives(console: RunningConsole) -> None:
     """Comments come while nothing changes, so that a dead connection is noticed."""
     with events(console) as stream:
+        stream.event("alarm")
         assert [{"": "ping"}, {"": "ping"}] == [next(stream).fields, next(stream).fields]
 
 

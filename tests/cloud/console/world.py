@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ from cloud.infer.reasons import AbstainReason
 from cloud.infer.ventricle import NoWidth, VentricleReading
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
+from cloud.monitor.channels import Channel, Sender
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
@@ -47,6 +48,7 @@ from cloud.store.disk import DiskBlobStore
 from edge_agent.simulator.exam import Shot, draw_examination
 from sonorelay.contract.reasons import EdgeReason
 from tests.cloud.console.made import made_ventricles
+from tests.cloud.monitor.made import made_monitor
 
 DEVICE = "us-room-3"
 EDGE_MS = {
@@ -370,7 +372,11 @@ def _digest(data: bytes) -> bytes:
 
 
 async def open_world(
-    folder: Path, *, engine: DescribingEngine | None = None, heartbeat_s: float = 5.0
+    folder: Path,
+    *,
+    engine: DescribingEngine | None = None,
+    heartbeat_s: float = 5.0,
+    senders: Mapping[Channel, Sender] | None = None,
 ) -> World:
     """An empty world in `folder`."""
     upgrade(folder / "state.sqlite")
@@ -380,6 +386,7 @@ async def open_world(
     ledger_dir.mkdir()
     ledger = await open_or_begin(ledger_dir, database, "test.example/log", folder / "log.key")
     bus = TopicBus()
+    hub = Hub(database, bus)
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
         database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
@@ -387,11 +394,12 @@ async def open_world(
     services = ConsoleServices(
         database=database,
         accounts=make_accounts(accounts),
-        hub=Hub(database, bus),
+        hub=hub,
         store=store,
         ledger=ledger,
         ledger_dir=ledger_dir,
         engine=engine,
+        monitor=await made_monitor(folder, database, ledger, hub, bus, clock, senders or {}),
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,

@@ -81,7 +81,7 @@ export interface paths {
         };
         /**
          * Changes of captures as server-sent events
-         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
+         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id; each `alarm` event, which has no id, every alarm that is not over (Raised). A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
          */
         get: operations["get_events"];
         put?: never;
@@ -473,22 +473,320 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources, agents, ways out, as they are now */
+        get: operations["get_system_now"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The course of metrics */
+        get: operations["get_system_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alarms, and those that are over */
+        get: operations["list_alarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/alarms/{alarm_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that one takes care of an alarm */
+        post: operations["acknowledge_alarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules of alarms */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/rules/{rule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a rule */
+        put: operations["change_rule"];
+        post?: never;
+        /** Take a change of a rule back */
+        delete: operations["reset_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/ways-out/{channel}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message; the answer says what came of it */
+        post: operations["try_way_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alarms as server-sent events
+         * @description An `alarm` event (Raised) at once and after each change, for readers who may not see images.
+         */
+        get: operations["get_alarm_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcknowledgeAsked
+         * @description That somebody takes care of an alarm.
+         */
+        AcknowledgeAsked: {
+            /**
+             * Note
+             * @description What they want to say; may be empty.
+             * @default
+             */
+            note: string;
+        };
+        /**
          * Act
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "read_audit" | "manage_users" | "manage_tokens";
+        Action: "see_images" | "see_system" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "manage_users" | "manage_tokens";
+        /**
+         * Agent
+         * @description An agent beside an ultrasound machine.
+         */
+        Agent: {
+            /**
+             * Device Id
+             * @description Its device number.
+             */
+            device_id: string;
+            /**
+             * Connected
+             * @description Whether it holds a stream now.
+             */
+            connected: boolean;
+            /**
+             * First Seen Time
+             * Format: date-time
+             * @description When it first spoke.
+             */
+            first_seen_time: string;
+            /**
+             * Last Seen Time
+             * Format: date-time
+             * @description When it was last heard.
+             */
+            last_seen_time: string;
+            /**
+             * Clock Offset Ms
+             * @description Its clock minus the server's, at its last print.
+             */
+            clock_offset_ms: number;
+            /**
+             * Captures Last Day
+             * @description Prints of the last 24 hours.
+             */
+            captures_last_day: number;
+            /**
+             * Captures Missing
+             * @description Announced within 24 hours, and did not come.
+             */
+            captures_missing: number;
+        };
+        /**
+         * AlarmFacts
+         * @description An alarm.
+         */
+        AlarmFacts: {
+            /**
+             * Alarm Id
+             * @description UUID.
+             */
+            alarm_id: string;
+            /**
+             * Rule
+             * @description Rule that raised it.
+             */
+            rule: string;
+            /** @description What was watched. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Subject
+             * @description Which device, model, core; empty where there is only one.
+             */
+            subject: string;
+            severity: components["schemas"]["Severity"];
+            /** @description Where it stands. */
+            state: components["schemas"]["AlarmState"];
+            /**
+             * Value
+             * @description The newest value; of one that is over the last one.
+             */
+            value: number;
+            /**
+             * Threshold
+             * @description The threshold when it was raised.
+             */
+            threshold: number;
+            /** @description What has happened and what to do. */
+            text: components["schemas"]["Sentence"];
+            /**
+             * Began Time
+             * Format: date-time
+             * @description When the threshold was passed.
+             */
+            began_time: string;
+            /**
+             * Fired Time
+             * @description When it became an alarm.
+             */
+            fired_time: string | null;
+            /**
+             * Acknowledged Time
+             * @description When somebody acknowledged it.
+             */
+            acknowledged_time: string | null;
+            /**
+             * Acknowledged By
+             * @description Who.
+             */
+            acknowledged_by: string | null;
+            /**
+             * Note
+             * @description What they wrote.
+             */
+            note: string | null;
+            /**
+             * Cleared Time
+             * @description When it was over.
+             */
+            cleared_time: string | null;
+        };
+        /**
+         * AlarmState
+         * @description Where an alarm stands.
+         * @enum {string}
+         */
+        AlarmState: "pending" | "firing" | "acknowledged" | "cleared";
+        /**
+         * Alarms
+         * @description Alarms and a page of those that are over.
+         */
+        Alarms: {
+            /**
+             * Raised
+             * @description Not over: critical ones first, then the newest.
+             */
+            raised: components["schemas"]["AlarmFacts"][];
+            /**
+             * Pending
+             * @description Beyond a threshold, not for long enough yet.
+             */
+            pending: components["schemas"]["AlarmFacts"][];
+            /**
+             * Past
+             * @description Over, newest first.
+             */
+            past: components["schemas"]["AlarmFacts"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: string | null;
+        };
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -621,6 +919,12 @@ export interface components {
          */
         CaptureState: "incoming" | "analysing" | "result" | "refused" | "held" | "missing";
         /**
+         * Channel
+         * @description A way out.
+         * @enum {string}
+         */
+        Channel: "webhook" | "mail";
+        /**
          * CodeGiven
          * @description A one-time code.
          */
@@ -651,6 +955,27 @@ export interface components {
              * @description The same as a QR code: SVG in a data address, made by this server.
              */
             qr: string;
+        };
+        /**
+         * Comparison
+         * @description On which side of the threshold the alarm lies.
+         * @enum {string}
+         */
+        Comparison: "above" | "below";
+        /**
+         * Course
+         * @description The course of one metric.
+         */
+        Course: {
+            /** @description What was read. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Values
+             * @description One for each time; null where there is none.
+             */
+            values: (number | null)[];
         };
         /**
          * Crop
@@ -787,6 +1112,12 @@ export interface components {
              */
             reference: string | null;
         };
+        /**
+         * GpuState
+         * @description Whether graphics processors are watched.
+         * @enum {string}
+         */
+        GpuState: "watched" | "no_library" | "no_driver";
         /**
          * Growth
          * @description Where a length lies among healthy pregnancies of the given age.
@@ -1169,6 +1500,12 @@ export interface components {
             formula: string;
         };
         /**
+         * Metric
+         * @description Everything that is watched.
+         * @enum {string}
+         */
+        Metric: "cpu_percent" | "cpu_core_percent" | "memory_percent" | "memory_used_bytes" | "disk_used_percent" | "disk_used_bytes" | "disk_free_bytes" | "disk_read_bytes_per_s" | "disk_written_bytes_per_s" | "network_received_bytes_per_s" | "network_sent_bytes_per_s" | "gpu_percent" | "gpu_memory_percent" | "process_cpu_percent" | "process_memory_bytes" | "process_open_files" | "event_loop_lag_ms" | "queue_depth" | "queue_oldest_s" | "jobs_leased" | "jobs_held" | "model_not_ready" | "models_busy" | "ledger_size" | "ledger_unpublished" | "checkpoint_age_s" | "outbox_position" | "readers" | "captures_last_hour" | "captures_missing" | "uploads_stalled" | "agent_silent_s" | "clock_offset_ms" | "ledger_check_failed" | "audit_check_failed" | "delivery_failures";
+        /**
          * MidlineEcho
          * @description The midline of the brain, where it is to be seen.
          */
@@ -1246,6 +1583,23 @@ export interface components {
              * @description Name to sign in with.
              */
             name: string;
+        };
+        /**
+         * NotSo
+         * @description Why a change of a rule was not made.
+         */
+        NotSo: {
+            /**
+             * Reason
+             * @description What is wrong.
+             * @constant
+             */
+            reason: "RULE_INVALID";
+            /**
+             * Detail
+             * @description Which field, and why.
+             */
+            detail: string;
         };
         /**
          * PasswordAsked
@@ -1548,6 +1902,93 @@ export interface components {
          */
         Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
         /**
+         * RuleAsked
+         * @description A rule as somebody wants it.
+         */
+        RuleAsked: {
+            /**
+             * Threshold
+             * @description Beyond this for hold_s it is an alarm.
+             */
+            threshold: number;
+            /**
+             * Clear
+             * @description Here, or farther from the threshold, it is over.
+             */
+            clear: number;
+            /**
+             * Hold S
+             * @description How long it must last, seconds.
+             */
+            hold_s: number;
+            severity: components["schemas"]["Severity"];
+            /**
+             * Enabled
+             * @description False: no alarm ever.
+             */
+            enabled: boolean;
+        };
+        /**
+         * RuleFacts
+         * @description A rule.
+         */
+        RuleFacts: {
+            /**
+             * Name
+             * @description Its name.
+             */
+            name: string;
+            /** @description What is watched. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            comparison: components["schemas"]["Comparison"];
+            /**
+             * Threshold
+             * @description Beyond this for hold_s it is an alarm.
+             */
+            threshold: number;
+            /**
+             * Clear
+             * @description Here, or farther from the threshold, it is over.
+             */
+            clear: number;
+            /**
+             * Hold S
+             * @description How long it must last, seconds.
+             */
+            hold_s: number;
+            severity: components["schemas"]["Severity"];
+            /**
+             * Enabled
+             * @description False: no alarm ever.
+             */
+            enabled: boolean;
+            /** @description What is said. */
+            text: components["schemas"]["Sentence"];
+            /**
+             * Changed By
+             * @description Who changed it here; null where nobody did.
+             */
+            changed_by: string | null;
+            /**
+             * Changed Time
+             * @description When.
+             */
+            changed_time: string | null;
+        };
+        /**
+         * Rules
+         * @description Every rule.
+         */
+        Rules: {
+            /**
+             * Rules
+             * @description In their order.
+             */
+            rules: components["schemas"]["RuleFacts"][];
+        };
+        /**
          * SchemeUsed
          * @description Which limits the lengths were judged by.
          */
@@ -1568,6 +2009,12 @@ export interface components {
              */
             sha256: string;
         };
+        /**
+         * SendReason
+         * @description Why a message did not get out.
+         * @enum {string}
+         */
+        SendReason: "UNREACHABLE" | "TIMED_OUT" | "TLS_FAILED" | "SIGN_IN_REFUSED" | "REFUSED";
         /**
          * Sentence
          * @description A text in both languages.
@@ -1623,6 +2070,12 @@ export interface components {
             ends_in_s: number;
         };
         /**
+         * Severity
+         * @description How much hangs on it.
+         * @enum {string}
+         */
+        Severity: "warning" | "critical";
+        /**
          * SignInAsked
          * @description A sign-in.
          */
@@ -1645,6 +2098,12 @@ export interface components {
              */
             code: string;
         };
+        /**
+         * Span
+         * @description How far a course goes back.
+         * @enum {string}
+         */
+        Span: "recent" | "day";
         /**
          * Spread
          * @description A length over several frames.
@@ -1750,6 +2209,55 @@ export interface components {
             notice: string;
         };
         /**
+         * SystemHistory
+         * @description The course of metrics.
+         */
+        SystemHistory: {
+            /**
+             * Times
+             * @description Oldest first.
+             */
+            times: string[];
+            /**
+             * Courses
+             * @description One for each metric that was asked for.
+             */
+            courses: components["schemas"]["Course"][];
+        };
+        /**
+         * SystemNow
+         * @description How the server stands now.
+         */
+        SystemNow: {
+            /**
+             * Time
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            time: string;
+            /**
+             * Values
+             * @description What could be read.
+             */
+            values: components["schemas"]["Value"][];
+            gpus: components["schemas"]["GpuState"];
+            /**
+             * Agents
+             * @description Agents, last heard first.
+             */
+            agents: components["schemas"]["Agent"][];
+            /**
+             * Ways Out
+             * @description Ways out for alarms; empty where the settings name none.
+             */
+            ways_out: components["schemas"]["WayOut"][];
+            /**
+             * Checked Time
+             * @description When ledger and audit were last checked.
+             */
+            checked_time: string | null;
+        };
+        /**
          * TokenAsked
          * @description A new token for a machine.
          */
@@ -1840,6 +2348,30 @@ export interface components {
              */
             value: string;
         };
+        /**
+         * Trial
+         * @description What came of a test message.
+         */
+        Trial: {
+            /**
+             * Sent
+             * @description Whether the other side took it.
+             */
+            sent: boolean;
+            /** @description Why not; null where it did. */
+            reason: components["schemas"]["SendReason"] | null;
+            /**
+             * Code
+             * @description What the other side answered, where it did.
+             */
+            code: number | null;
+        };
+        /**
+         * Unit
+         * @description What a metric is counted in.
+         * @enum {string}
+         */
+        Unit: "percent" | "bytes" | "bytes_per_s" | "seconds" | "milliseconds" | "count" | "flag";
         /**
          * UserAsked
          * @description A new user.
@@ -1943,6 +2475,26 @@ export interface components {
             ctx?: Record<string, never>;
         };
         /**
+         * Value
+         * @description The newest value of a metric, for one subject.
+         */
+        Value: {
+            /** @description What was read. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Subject
+             * @description Which device, model, core; empty where there is only one.
+             */
+            subject: string;
+            /**
+             * Value
+             * @description The value.
+             */
+            value: number;
+        };
+        /**
          * Ventricles
          * @description Lateral ventricles and midline.
          */
@@ -1959,6 +2511,34 @@ export interface components {
             calipers: components["schemas"]["Caliper"][];
             /** @description The midline, null where it is not to be seen. */
             midline: components["schemas"]["MidlineEcho"] | null;
+        };
+        /**
+         * WayOut
+         * @description A way out for alarms.
+         */
+        WayOut: {
+            /** @description Which. */
+            channel: components["schemas"]["Channel"];
+            /**
+             * Waiting
+             * @description Messages that wait.
+             */
+            waiting: number;
+            /**
+             * Failures
+             * @description Tries without success in a row.
+             */
+            failures: number;
+            /**
+             * Last Reason
+             * @description Why the last try failed: a SendReason, and a code.
+             */
+            last_reason: string | null;
+            /**
+             * Last Done Time
+             * @description When a message last got out since the start.
+             */
+            last_done_time: string | null;
         };
         /**
          * WhoIsThere
@@ -3932,6 +4512,588 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_system_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemNow"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_system_history: {
+        parameters: {
+            query?: {
+                span?: components["schemas"]["Span"];
+                /** @description Only these; none: all. */
+                metric?: components["schemas"]["Metric"][] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemHistory"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    list_alarms: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Fired before this. */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarms"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    acknowledge_alarm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alarm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    change_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The rule cannot be so. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotSo"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    reset_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    try_way_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: components["schemas"]["Channel"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    get_alarm_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
