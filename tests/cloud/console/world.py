@@ -383,7 +383,7 @@ async def open_world(
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
     ledger_dir = folder / "ledger"
-    ledger_dir.mkdir()
+    ledger_dir.mkdir(exist_ok=True)
     ledger = await open_or_begin(ledger_dir, database, "test.example/log", folder / "log.key")
     bus = TopicBus()
     hub = Hub(database, bus)

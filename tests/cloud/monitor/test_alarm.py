@@ -13,9 +13,7 @@ from cloud.monitor.sample import Readings, Sample
 from tests.cloud.monitor.made import NOON, look, new_id
 
 CPU = replace(DEFAULTS["cpu_high"], threshold=90.0, clear=75.0, hold_s=60.0)
-FREE = replace(
-    DEFAULTS["disk_full"], comparison=Comparison.BELOW, threshold=10.0, clear=20.0, hold_s=0.0
-)
+FREE = replace(DEFAULTS["disk_full"], comparison=Comparison.BELOW, threshold=10.0, clear=20.0, hold_s=0.0)
 SILENT = replace(DEFAULTS["agent_silent"], threshold=600.0, clear=120.0, hold_s=0.0)
 
 

@@ -14,6 +14,7 @@ export type Place = {
 
 export const PLACES: Place[] = [
   { to: '/live', icon: 'live', title: 'nav.live', actions: ['see_images'] },
+  { to: '/system', icon: 'system', title: 'nav.system', actions: ['see_system'] },
   {
     to: '/admin',
     icon: 'admin',

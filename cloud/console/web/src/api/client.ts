@@ -21,6 +21,15 @@ export type SessionFacts = Schemas['SessionFacts'];
 export type CodesOffered = Schemas['CodesOffered'];
 export type UserFacts = Schemas['UserFacts'];
 export type TokenFacts = Schemas['TokenFacts'];
+export type AlarmFacts = Schemas['AlarmFacts'];
+export type Metric = Schemas['Metric'];
+export type Unit = Schemas['Unit'];
+export type SystemNow = Schemas['SystemNow'];
+export type SystemHistory = Schemas['SystemHistory'];
+export type RuleFacts = Schemas['RuleFacts'];
+export type Severity = Schemas['Severity'];
+export type Channel = Schemas['Channel'];
+export type Span = Schemas['Span'];
 export type AuditRow = Schemas['AuditRow'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });

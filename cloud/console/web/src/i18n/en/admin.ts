@@ -81,6 +81,9 @@ const admin = {
     image_look: 'looked at an image',
     receipt_look: 'took a receipt',
     audit_look: 'searched the audit',
+    alarm_acknowledge: 'acknowledged an alarm',
+    alarm_rule: 'changed a limit of an alarm',
+    alarm_test: 'sent a test alarm',
     request: 'asked for what the role does not allow',
   } satisfies Record<Act, string>,
 };

@@ -2,8 +2,9 @@
 import admin from './admin';
 import live from './live';
 import shell from './shell';
+import system from './system';
 
-const en = { ...admin, ...live, ...shell };
+const en = { ...admin, ...live, ...shell, ...system };
 
 export type Messages = typeof en;
 export default en;

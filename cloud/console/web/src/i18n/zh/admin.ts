@@ -82,6 +82,9 @@ const admin: typeof en = {
     image_look: '查看图像',
     receipt_look: '下载回执',
     audit_look: '查询审计',
+    alarm_acknowledge: '确认告警',
+    alarm_rule: '修改告警阈值',
+    alarm_test: '发送测试告警',
     request: '请求了角色不允许的操作',
   },
 };
