@@ -27,6 +27,9 @@ class Machine:
         self._stopwatch = stopwatch
         self._process = psutil.Process()
         self._disk_name = _block_device(data_dir)
+        # The first look has something to compare with.
+        psutil.cpu_percent(percpu=True)
+        self._process.cpu_percent()
         self._last: tuple[float, Mapping[Metric, float]] | None = None
 
     def read(self) -> Readings:
