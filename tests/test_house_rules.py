@@ -48,6 +48,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "cloud/infer": {"torch", "cloud.ingest", "cloud.console", "cloud.training", "fastapi"},
     "cloud/console/api": {"cloud.db.tables", "cloud.training"},
     "cloud/accounts": {"cloud.console", "fastapi", "starlette"},
+    "cloud/monitor": {"cloud.console", "fastapi", "starlette"},
     "deploy/local": {"edge_agent", "cloud"},
 }
 
