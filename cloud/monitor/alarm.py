@@ -138,7 +138,10 @@ def _raised(alarm: Alarm, rule: Rule, now: datetime) -> Alarm:
     """Fires once it has lasted long enough."""
     if now - alarm.began_time < timedelta(seconds=rule.hold_s):
         return alarm
-    return replace(alarm, state=AlarmState.FIRING, fired_time=now)
+    # The rule may have been changed while it was pending.
+    return replace(
+        alarm, state=AlarmState.FIRING, fired_time=now, threshold=rule.threshold, severity=rule.severity
+    )
 
 
 def _ended(alarm: Alarm, now: datetime) -> Alarm:

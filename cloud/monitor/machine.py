@@ -28,13 +28,13 @@ class Machine:
         self._process = psutil.Process()
         self._disk_name = _block_device(data_dir)
         # The first look has something to compare with.
-        psutil.cpu_percent(percpu=True)
+        self._core_times = _core_times()
         self._process.cpu_percent()
         self._last: tuple[float, Mapping[Metric, float]] | None = None
 
     def read(self) -> Readings:
         """One look; takes about a millisecond. OSError where the system does not answer."""
-        cores = psutil.cpu_percent(percpu=True)
+        cores = self._cores()
         memory = psutil.virtual_memory()
         disk = psutil.disk_usage(str(self._data_dir))
         with self._process.oneshot():
@@ -56,6 +56,18 @@ class Machine:
             },
             each={Metric.CPU_CORE_PERCENT: {str(core): share for core, share in enumerate(cores)}},
         )
+
+    def _cores(self) -> list[float]:
+        """Share of each core that was busy since the last look, percent. Not psutil's own shares: it keeps the look
+        before for each thread, and looks come from any."""
+        before, self._core_times = self._core_times, _core_times()
+        shares = []
+        for (busy, total), (busy_before, total_before) in zip(self._core_times, before, strict=False):
+            passed = total - total_before
+            shares.append(
+                round(min(100.0, max(0.0, 100 * (busy - busy_before) / passed)), 1) if passed > 0 else 0.0
+            )
+        return shares
 
     def _rates(self) -> dict[Metric, float]:
         now_s, totals = self._stopwatch(), {**self._disk(), **_network()}
@@ -80,6 +92,16 @@ class Machine:
             Metric.DISK_READ_BYTES_PER_S: float(counted.read_bytes),
             Metric.DISK_WRITTEN_BYTES_PER_S: float(counted.write_bytes),
         }
+
+
+def _core_times() -> list[tuple[float, float]]:
+    """Of each core, seconds busy and seconds in all since the machine started."""
+    found = []
+    for times in psutil.cpu_times(percpu=True):
+        # A guest's time is in the user's already (proc(5), /proc/stat).
+        total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+        found.append((total - times.idle - getattr(times, "iowait", 0.0), total))
+    return found
 
 
 def _network() -> dict[Metric, float]:

@@ -27,7 +27,7 @@ function duration(seconds: number, language: Language): string {
 export function amount(value: number, unit: Unit, language: Language): string {
   switch (unit) {
     case 'percent':
-      return `${value.toFixed(value < 10 ? 1 : 0)}%`;
+      return `${value.toFixed(value && value < 10 ? 1 : 0)}%`;
     case 'bytes':
       return scaled(value);
     case 'bytes_per_s':
