@@ -98,7 +98,7 @@ class AlarmBook:
                 alarm for alarm in consider(self.rules, self._open, sample, self._new_id) if self._take(alarm)
             ]
             for alarm in told:
-                self._log.warning("alarm", reason=alarm.rule, code=alarm.state.value, device_id=alarm.subject)
+                self._log.warning("alarm", reason=alarm.rule, code=alarm.state.value, hint=alarm.subject)
             if told:
                 await self._tell()
             self._unstored = [*self._unstored, *told][-_UNSTORED_MAX:]

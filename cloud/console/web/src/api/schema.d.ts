@@ -708,8 +708,9 @@ export interface components {
              * @description Which device, model, core; empty where there is only one.
              */
             subject: string;
+            /** @description Warning or critical. */
             severity: components["schemas"]["Severity"];
-            /** @description Where it stands. */
+            /** @description Pending, firing, acknowledged or cleared. */
             state: components["schemas"]["AlarmState"];
             /**
              * Value
@@ -1921,6 +1922,7 @@ export interface components {
              * @description How long it must last, seconds.
              */
             hold_s: number;
+            /** @description Warning or critical. */
             severity: components["schemas"]["Severity"];
             /**
              * Enabled
@@ -1942,6 +1944,7 @@ export interface components {
             metric: components["schemas"]["Metric"];
             /** @description What it is counted in. */
             unit: components["schemas"]["Unit"];
+            /** @description Above or below the threshold. */
             comparison: components["schemas"]["Comparison"];
             /**
              * Threshold
@@ -1958,6 +1961,7 @@ export interface components {
              * @description How long it must last, seconds.
              */
             hold_s: number;
+            /** @description Warning or critical. */
             severity: components["schemas"]["Severity"];
             /**
              * Enabled
@@ -2240,6 +2244,7 @@ export interface components {
              * @description What could be read.
              */
             values: components["schemas"]["Value"][];
+            /** @description How it is with graphics processors. */
             gpus: components["schemas"]["GpuState"];
             /**
              * Agents
