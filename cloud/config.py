@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _NOT_NEGATIVE: Final = (
     *("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes", "series_memory_bytes"),
     *("reads_per_minute", "changes_per_minute", "exports_per_minute"),
 )
+MAIL_SECURITIES: Final = ("starttls", "tls", "none")
+"""What `alarm_mail_security` may be."""
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
 
@@ -105,6 +108,29 @@ class Config:
     browser_ultrasound: str = "refuse"
     """Pictures that may bear names in their pixels (ultrasound, screen captures), uploaded by a browser: "refuse" where
     their file does not say that none are burned in, or "trusted": the site declares what it uploads to be clean."""
+    alarm_rules_file: Path | None = None
+    """The site's own rules for alarms, TOML; not set: the program's. docs/monitoring.md."""
+    alarm_webhook_url: str = ""
+    """Where each change of an alarm is posted, http or https; empty: nowhere."""
+    alarm_webhook_secret_file: Path | None = None
+    """Key of the webhooks' signature, one line of at least 16 characters; not set: the environment's
+    SONORELAY_ALARM_WEBHOOK_SECRET."""
+    alarm_webhook_ca_file: Path | None = None
+    """Authority that signs that address's certificate, PEM; not set: the system's."""
+    alarm_mail_server: str = ""
+    """Mail server for alarms, host:port; empty: no e-mail."""
+    alarm_mail_security: str = "starttls"
+    """How it is spoken to: "starttls", "tls", or "none", which only a server on this machine may have."""
+    alarm_mail_user: str = ""
+    """Name to sign in with there; empty: without."""
+    alarm_mail_password_file: Path | None = None
+    """Its password, one line; not set: the environment's SONORELAY_ALARM_MAIL_PASSWORD."""
+    alarm_mail_ca_file: Path | None = None
+    """Authority that signs the mail server's certificate, PEM; not set: the system's."""
+    alarm_mail_from: str = ""
+    """Address that alarms come from."""
+    alarm_mail_to: tuple[str, ...] = ()
+    """Addresses that alarms go to."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides the loopback ones, under which browsers may ask for the console."""
     reads_per_minute: int = 6000
@@ -162,6 +188,7 @@ class Config:
         _check_all_or_none(self, ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"))
         _check_oidc(self)
         _check_all_or_none(self, ("triton_ca_file", "triton_certificate_file", "triton_key_file"))
+        _check_alarms(self)
         host, port = split_address("triton_address", self.triton_address)
         if port == 0 or (not is_loopback(host) and self.triton_ca_file is None):
             raise ConfigInvalid(
@@ -181,6 +208,25 @@ class Config:
     def tls(self) -> bool:
         """Whether certificates are configured."""
         return self.tls_certificate_file is not None
+
+
+def _check_alarms(config: Config) -> None:
+    """Raises ConfigInvalid unless each way out for alarms is whole or not there."""
+    url = config.alarm_webhook_url
+    if url and not url.startswith(("https://", "http://")):
+        raise ConfigInvalid("alarm_webhook_url must begin with https:// or http://")
+    if config.alarm_mail_security not in MAIL_SECURITIES:
+        raise ConfigInvalid(f"alarm_mail_security must be one of {', '.join(MAIL_SECURITIES)}")
+    if not config.alarm_mail_server:
+        return
+    host, port = split_address("alarm_mail_server", config.alarm_mail_server)
+    if port == 0 or not config.alarm_mail_from or not config.alarm_mail_to:
+        raise ConfigInvalid("alarm_mail_server needs a port, alarm_mail_from and alarm_mail_to")
+    if config.alarm_mail_security == "none" and not is_loopback(host):
+        raise ConfigInvalid(f"alarm_mail_security: none is for a mail server on this machine, not for {host}")
+    for address in (config.alarm_mail_from, *config.alarm_mail_to):
+        if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
+            raise ConfigInvalid(f"alarm_mail_from and alarm_mail_to: {address!r} is no plain address")
 
 
 def _check_all_or_none(config: Config, names: tuple[str, ...]) -> None:

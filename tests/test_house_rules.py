@@ -57,6 +57,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "cloud/examinations": {"cloud.console", "cloud.ingest", "fastapi", "starlette"},
     "cloud/policy": {"cloud.console", "cloud.db", "fastapi", "starlette"},
     "cloud/accounts": {"cloud.console", "fastapi", "starlette"},
+    "cloud/monitor": {"cloud.console", "fastapi", "starlette"},
     "deploy/local": {"edge_agent", "cloud"},
 }
 

@@ -76,6 +76,9 @@ class Act(StrEnum):
     """The series' DICOM files left the server."""
     UPLOAD = "upload"
     RECONSTRUCT = "reconstruct"
+    ALARM_ACKNOWLEDGE = "alarm_acknowledge"
+    ALARM_RULE = "alarm_rule"
+    ALARM_TEST = "alarm_test"
     REQUEST = "request"
     """Only with the outcome NOT_PERMITTED: someone asked for what the role does not allow."""
 

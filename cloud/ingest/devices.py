@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -89,6 +89,12 @@ def pin_device(tx: Tx, verifier: Verifier, now: datetime, sent_time: datetime | 
     if offset_ms is not None:
         seen = {"last_seen_time": now, "clock_offset_ms": offset_ms}
         prepared.change(tx, device.c.device_id, verifier.name, seen)
+
+
+def note_heard(tx: Tx, heard: Mapping[str, datetime]) -> None:
+    """Notes when devices that are known were last there; an older time than the stored one changes nothing."""
+    for device_id, time in heard.items():
+        statements.DEVICE_HEARD.run(tx, {"device": device_id, "time": time})
 
 
 def check_known(tx: Tx, device_id: str) -> None:

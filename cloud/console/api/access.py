@@ -74,6 +74,9 @@ _UPLOAD: Final = Rule(standing=Standing.SIGNED_IN, action=Action.UPLOAD)
 _EXPORT: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM, export=True)
 _MODELS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_MODELS)
 _DEVICES: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_DEVICES)
+_ALARMS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_ALARMS)
+# Who takes care is a person: a machine's acknowledgement would silence an alarm that nobody has seen.
+_ACKNOWLEDGE: Final = Rule(standing=Standing.PERSON, action=Action.ACKNOWLEDGE_ALARMS)
 
 
 def _looks(act: Act, at: str | None = None) -> Rule:
@@ -95,6 +98,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/ledger"): _OPEN,
     ("GET", "/admin"): _OPEN,
     ("GET", "/admin/{part}"): _OPEN,
+    ("GET", "/system"): _OPEN,
     ("GET", "/favicon.svg"): _OPEN,
     ("GET", "/assets/{path:path}"): _OPEN,
     ("GET", "/ledger/checkpoint"): _OPEN,
@@ -112,6 +116,16 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/ledger/entries/{index}/receipt"): _EXPORT,
     ("GET", "/api/ledger/consistency"): _SYSTEM,
     ("GET", "/api/ledger/places"): _SYSTEM,
+    ("GET", "/api/system/now"): _SYSTEM,
+    ("GET", "/api/system/history"): _SYSTEM,
+    ("GET", "/api/system/events"): _SYSTEM,
+    ("GET", "/api/system/alarms"): _SYSTEM,
+    ("POST", "/api/system/alarms/{alarm_id}/acknowledge"): _ACKNOWLEDGE,
+    ("GET", "/api/system/rules"): _SYSTEM,
+    ("PUT", "/api/system/rules/{rule}"): _ALARMS,
+    ("DELETE", "/api/system/rules/{rule}"): _ALARMS,
+    ("POST", "/api/system/ways-out/{channel}/test"): _ALARMS,
+    ("GET", "/metrics"): _SYSTEM,
     ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),
     ("GET", "/api/events"): _looks(Act.CHANGES_LOOK),
     ("GET", "/api/captures/{capture_id}"): _looks(Act.CAPTURE_LOOK, "capture_id"),

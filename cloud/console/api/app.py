@@ -30,6 +30,7 @@ from cloud.console.api import (
     scales,
     series,
     sessions,
+    system,
     tokens,
     uploads,
     users,
@@ -37,6 +38,7 @@ from cloud.console.api import (
 from cloud.console.api.described import complete
 from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
+from cloud.console.api.measure import Measure
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
 from cloud.errors import RetryLater
@@ -58,6 +60,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.state.started_time = services.clock()
     app.include_router(ledger_files.router())
     app.include_router(oidc.router())
+    app.include_router(system.metrics_router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
@@ -67,6 +70,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     # The one that is added last stands in front.
     app.add_middleware(Door, accounts=services.accounts, limits=services.limits)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
+    app.add_middleware(Measure, answered=services.monitor.exposition.answered)
     return app
 
 
@@ -127,6 +131,7 @@ def _described_api() -> FastAPI:
     app.include_router(audit.router())
     app.include_router(model_life.router())
     app.include_router(devices.router())
+    app.include_router(system.router())
     return app
 
 

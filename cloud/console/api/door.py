@@ -62,6 +62,7 @@ class Door:
         if found is None:
             known = self._access.knows(path)
             raise AccountRefused(Refusal.METHOD_UNKNOWN if known else Refusal.UNKNOWN)
+        scope.setdefault("state", {})["address"] = found.template
         headers = Headers(scope=scope)
         bearer = _bearer(headers)
         if method not in _SAFE and bearer is None and not _from_own_page(headers):

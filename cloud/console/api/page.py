@@ -50,6 +50,7 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/ledger")
     @routes.get("/admin")
     @routes.get("/admin/{part}")
+    @routes.get("/system")
     def get_page() -> Response:
         if not index.is_file():
             return HTMLResponse(_NOT_BUILT, status_code=503)

@@ -18,6 +18,7 @@ from cloud.examinations.all import Examinations
 from cloud.infer import DescribingEngine
 from cloud.ledger import Ledger
 from cloud.models.life import ModelLife
+from cloud.monitor.all import Monitor
 from cloud.publish.hub import Hub
 from cloud.report.press import Press
 from cloud.series.service import SeriesService
@@ -48,6 +49,8 @@ class ConsoleServices:
     """What persons do with examinations."""
     engine: DescribingEngine | None
     """Runs the models; None where this server does not read images."""
+    monitor: Monitor
+    """Resources, agents and alarms."""
     clock: Callable[[], datetime]
     """Now, as aware UTC."""
     version: str

@@ -189,11 +189,13 @@ def test_the_readmes_table_is_the_codes() -> None:
     readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
     rows = {
         "see worklist, images, readings, receipts": Action.SEE_IMAGES,
-        "see version, counts, models": Action.SEE_SYSTEM,
+        "see version, counts, models, resources, agents, alarms": Action.SEE_SYSTEM,
         "review images": Action.REVIEW,
         "sign examinations": Action.SIGN,
         "move prints, give a gestational age, tick the protocol": Action.ARRANGE,
         "upload series, store reconstructions": Action.UPLOAD,
+        "acknowledge an alarm": Action.ACKNOWLEDGE_ALARMS,
+        "change thresholds, send test messages": Action.MANAGE_ALARMS,
         "search the audit": Action.READ_AUDIT,
         "invite, close, reset users; change roles": Action.MANAGE_USERS,
         "create and revoke tokens": Action.MANAGE_TOKENS,

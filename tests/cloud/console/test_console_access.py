@@ -43,6 +43,8 @@ BODIES: dict[tuple[str, str], Any] = {
         "result_ledger_index": 0,
         "decision": "agree",
     },
+    ("POST", "/api/system/alarms/{alarm_id}/acknowledge"): {"note": ""},
+    ("PUT", "/api/system/rules/{rule}"): {},
 }
 ENDS_THE_SESSION = ("DELETE", "/api/session"), ("POST", "/api/session/lock")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ from cloud.ingest import captures
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
 from cloud.ledger.keys import load_key
+from cloud.monitor.channels import Channel, Sender
 from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
@@ -53,6 +55,7 @@ from tests.cloud.console.readings import brain_shot as brain_shot
 from tests.cloud.console.readings import made_reading as made_reading
 from tests.cloud.console.readings import png_of as png_of
 from tests.cloud.console.readings import spread
+from tests.cloud.monitor.made import made_monitor
 from tests.cloud.series_site import SETTINGS, open_test_series
 
 DEVICE = "us-room-3"
@@ -315,6 +318,7 @@ async def open_world(
     fetal_sex: FetalSex = FetalSex.WITHHOLD,
     settings: SeriesSettings = SETTINGS,
     provider: tuple[Provider, OidcRules] | tuple[None, None] = (None, None),
+    senders: Mapping[Channel, Sender] | None = None,
     **more: Any,
 ) -> World:
     """An empty world in `folder`; with `provider` people come through it too."""
@@ -325,6 +329,7 @@ async def open_world(
     ledger_dir.mkdir(exist_ok=True)
     ledger = await open_or_begin(ledger_dir, database, ORIGIN, folder / "log.key")
     bus = TopicBus()
+    hub = Hub(database, bus)
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
         database=database,
@@ -347,7 +352,7 @@ async def open_world(
     services = ConsoleServices(
         database=database,
         accounts=make_accounts(accounts, *provider),
-        hub=Hub(database, bus),
+        hub=hub,
         store=store,
         series=series,
         ledger=ledger,
@@ -355,6 +360,7 @@ async def open_world(
         examinations=make_examinations(examinations),
         engine=engine,
         site=Site(sex=sex),
+        monitor=await made_monitor(folder, database, ledger, hub, bus, clock, senders or {}),
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,

@@ -1,8 +1,9 @@
 // One event stream for the whole page. On every (re)connection the list is fetched, then changes are applied.
 import { computed, reactive, shallowReactive } from 'vue';
 
+import { forgetAlarms, onAlarm } from './alarms';
 import { api, type WorkItem } from './api/client';
-import { refresh } from './session';
+import { may, refresh } from './session';
 
 const KEPT_ITEMS = 500;
 const REOPEN_MS = 2000;
@@ -60,6 +61,10 @@ function onChange(message: MessageEvent<string>): void {
 }
 
 async function catchUp(stream: EventSource): Promise<void> {
+  if (!may('see_images')) {
+    live.connection = 'live';
+    return;
+  }
   live.connection = 'catching-up';
   try {
     const { data } = await api.GET('/api/captures', { params: { query: { limit: 100 } } });
@@ -107,10 +112,11 @@ let reopening = 0;
 /** Opens the stream; what changed while there was none comes with the list. */
 export function connect(): void {
   if (open) return;
-  const stream = new EventSource('/api/events');
+  const stream = new EventSource(may('see_images') ? '/api/events' : '/api/system/events');
   open = stream;
   stream.addEventListener('open', () => void catchUp(stream));
   stream.addEventListener('capture', onChange);
+  stream.addEventListener('alarm', onAlarm);
   stream.addEventListener('error', () => {
     if (open !== stream) return;
     live.connection = 'offline';
@@ -134,6 +140,7 @@ export function pause(): void {
 /** Forgets everything: the next person who signs in may not be the same. */
 export function forget(): void {
   pause();
+  forgetAlarms();
   for (const kept of [items, versions, unread, shownMs]) kept.clear();
   Object.assign(live, { loaded: false, olderThan: null, loadingOlder: false });
 }

@@ -16,6 +16,7 @@ export const PLACES: Place[] = [
   { to: '/live', icon: 'live', title: 'nav.live', actions: ['see_images'] },
   { to: '/viewer', icon: 'viewer', title: 'viewer.nav', actions: ['see_images'] },
   { to: '/ledger', icon: 'ledger', title: 'ledger.title', actions: ['see_system'] },
+  { to: '/system', icon: 'system', title: 'nav.system', actions: ['see_system'] },
   {
     to: '/admin',
     icon: 'admin',

@@ -62,6 +62,12 @@ export const router = createRouter({
       meta: { title: 'ledger.title', action: 'see_system' },
     },
     {
+      path: '/system',
+      name: 'system',
+      component: () => import('./pages/System.vue'),
+      meta: { title: 'nav.system', action: 'see_system' },
+    },
+    {
       path: '/admin',
       component: Admin,
       meta: { title: 'admin.title' },
@@ -105,7 +111,7 @@ export const router = createRouter({
 /** Where a person of this role begins. */
 export function home(): RouteLocationRaw {
   if (may('see_images')) return { name: 'live' };
-  return { name: may('read_audit') ? 'audit' : 'account' };
+  return { name: may('see_system') ? 'system' : 'account' };
 }
 
 router.beforeEach(async (to) => {

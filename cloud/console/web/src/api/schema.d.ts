@@ -253,7 +253,7 @@ export interface paths {
         };
         /**
          * Changes as server-sent events
-         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it comes an `examination` event with its examination as it is now (Examination), or `examination_gone` (ExaminationGone), under the id before: who is cut off between the two gets both again. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
+         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it comes an `examination` event with its examination as it is now (Examination), or `examination_gone` (ExaminationGone), under the id before: who is cut off between the two gets both again. An `alarm` event, which has no id, carries every alarm that is not over (Raised). A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
          */
         get: operations["get_events"];
         put?: never;
@@ -1133,22 +1133,174 @@ export interface paths {
         patch: operations["change_device"];
         trace?: never;
     };
+    "/api/system/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources, agents, ways out, as they are now */
+        get: operations["get_system_now"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The course of metrics */
+        get: operations["get_system_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alarms, and those that are over */
+        get: operations["list_alarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/alarms/{alarm_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that one takes care of an alarm */
+        post: operations["acknowledge_alarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules of alarms */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/rules/{rule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a rule */
+        put: operations["change_rule"];
+        post?: never;
+        /** Take a change of a rule back */
+        delete: operations["reset_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/ways-out/{channel}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message; the answer says what came of it */
+        post: operations["try_way_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alarms as server-sent events
+         * @description An `alarm` event (Raised) at once and after each change, for readers who may not see images.
+         */
+        get: operations["get_alarm_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcknowledgeAsked
+         * @description That somebody takes care of an alarm.
+         */
+        AcknowledgeAsked: {
+            /**
+             * Note
+             * @description What they want to say; may be empty.
+             * @default
+             */
+            note: string;
+        };
+        /**
          * Act
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
         /**
          * AgeGiven
          * @description A gestational age: exactly one of the three.
@@ -1176,6 +1328,153 @@ export interface components {
          * @enum {string}
          */
         AgeSource: "header" | "days" | "lmp" | "edd";
+        /**
+         * Agent
+         * @description An agent beside an ultrasound machine.
+         */
+        Agent: {
+            /**
+             * Device Id
+             * @description Its device number.
+             */
+            device_id: string;
+            /**
+             * Connected
+             * @description Whether it holds a stream now.
+             */
+            connected: boolean;
+            /**
+             * First Seen Time
+             * Format: date-time
+             * @description When it first spoke.
+             */
+            first_seen_time: string;
+            /**
+             * Last Seen Time
+             * Format: date-time
+             * @description When it was last heard.
+             */
+            last_seen_time: string;
+            /**
+             * Clock Offset Ms
+             * @description Its clock minus the server's, at its last print.
+             */
+            clock_offset_ms: number;
+            /**
+             * Captures Last Day
+             * @description Prints of the last 24 hours.
+             */
+            captures_last_day: number;
+            /**
+             * Captures Missing
+             * @description Announced within 24 hours, and did not come.
+             */
+            captures_missing: number;
+        };
+        /**
+         * AlarmFacts
+         * @description An alarm.
+         */
+        AlarmFacts: {
+            /**
+             * Alarm Id
+             * @description UUID.
+             */
+            alarm_id: string;
+            /**
+             * Rule
+             * @description Rule that raised it.
+             */
+            rule: string;
+            /** @description What was watched. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Subject
+             * @description Which device, model, core; empty where there is only one.
+             */
+            subject: string;
+            /** @description Warning or critical. */
+            severity: components["schemas"]["Severity"];
+            /** @description Pending, firing, acknowledged or cleared. */
+            state: components["schemas"]["AlarmState"];
+            /**
+             * Value
+             * @description The newest value; of one that is over the last one.
+             */
+            value: number;
+            /**
+             * Threshold
+             * @description The threshold when it was raised.
+             */
+            threshold: number;
+            /** @description What has happened and what to do. */
+            text: components["schemas"]["Sentence"];
+            /**
+             * Began Time
+             * Format: date-time
+             * @description When the threshold was passed.
+             */
+            began_time: string;
+            /**
+             * Fired Time
+             * @description When it became an alarm.
+             */
+            fired_time: string | null;
+            /**
+             * Acknowledged Time
+             * @description When somebody acknowledged it.
+             */
+            acknowledged_time: string | null;
+            /**
+             * Acknowledged By
+             * @description Who.
+             */
+            acknowledged_by: string | null;
+            /**
+             * Note
+             * @description What they wrote.
+             */
+            note: string | null;
+            /**
+             * Cleared Time
+             * @description When it was over.
+             */
+            cleared_time: string | null;
+        };
+        /**
+         * AlarmState
+         * @description Where an alarm stands.
+         * @enum {string}
+         */
+        AlarmState: "pending" | "firing" | "acknowledged" | "cleared";
+        /**
+         * Alarms
+         * @description Alarms and a page of those that are over.
+         */
+        Alarms: {
+            /**
+             * Raised
+             * @description Not over: critical ones first, then the newest.
+             */
+            raised: components["schemas"]["AlarmFacts"][];
+            /**
+             * Pending
+             * @description Beyond a threshold, not for long enough yet.
+             */
+            pending: components["schemas"]["AlarmFacts"][];
+            /**
+             * Past
+             * @description Over, newest first.
+             */
+            past: components["schemas"]["AlarmFacts"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: string | null;
+        };
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -1426,6 +1725,12 @@ export interface components {
             known_failures: string[];
         };
         /**
+         * Channel
+         * @description A way out.
+         * @enum {string}
+         */
+        Channel: "webhook" | "mail";
+        /**
          * CodeGiven
          * @description A one-time code.
          */
@@ -1457,6 +1762,12 @@ export interface components {
              */
             qr: string;
         };
+        /**
+         * Comparison
+         * @description On which side of the threshold the alarm lies.
+         * @enum {string}
+         */
+        Comparison: "above" | "below";
         /**
          * ConsistencyProof
          * @description Proof that a log only grew (RFC 6962, 2.1.2).
@@ -1523,6 +1834,21 @@ export interface components {
             finding?: string | null;
             /** @description Outline of the head. */
             ellipse?: components["schemas"]["EllipseGiven"] | null;
+        };
+        /**
+         * Course
+         * @description The course of one metric.
+         */
+        Course: {
+            /** @description What was read. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Values
+             * @description One for each time; null where there is none.
+             */
+            values: (number | null)[];
         };
         /**
          * Crop
@@ -2046,6 +2372,12 @@ export interface components {
              */
             reference: string | null;
         };
+        /**
+         * GpuState
+         * @description Whether graphics processors are watched.
+         * @enum {string}
+         */
+        GpuState: "watched" | "no_library" | "no_driver";
         /**
          * Growth
          * @description Where a length lies among healthy pregnancies of the given age.
@@ -2635,6 +2967,12 @@ export interface components {
             formula: string;
         };
         /**
+         * Metric
+         * @description Everything that is watched.
+         * @enum {string}
+         */
+        Metric: "cpu_percent" | "cpu_core_percent" | "memory_percent" | "memory_used_bytes" | "disk_used_percent" | "disk_used_bytes" | "disk_free_bytes" | "disk_read_bytes_per_s" | "disk_written_bytes_per_s" | "network_received_bytes_per_s" | "network_sent_bytes_per_s" | "gpu_percent" | "gpu_memory_percent" | "process_cpu_percent" | "process_memory_bytes" | "process_open_files" | "event_loop_lag_ms" | "queue_depth" | "queue_oldest_s" | "jobs_leased" | "jobs_held" | "model_not_ready" | "models_busy" | "ledger_size" | "ledger_unpublished" | "checkpoint_age_s" | "outbox_position" | "readers" | "captures_last_hour" | "captures_missing" | "uploads_stalled" | "agent_silent_s" | "clock_offset_ms" | "ledger_check_failed" | "audit_check_failed" | "delivery_failures";
+        /**
          * MidlineEcho
          * @description The midline of the brain, where it is to be seen.
          */
@@ -2865,6 +3203,23 @@ export interface components {
              * @description Name to sign in with.
              */
             name: string;
+        };
+        /**
+         * NotSo
+         * @description Why a change of a rule was not made.
+         */
+        NotSo: {
+            /**
+             * Reason
+             * @description What is wrong.
+             * @constant
+             */
+            reason: "RULE_INVALID";
+            /**
+             * Detail
+             * @description Which field, and why.
+             */
+            detail: string;
         };
         /**
          * PasswordAsked
@@ -3522,6 +3877,96 @@ export interface components {
             from_version: string;
         };
         /**
+         * RuleAsked
+         * @description A rule as somebody wants it.
+         */
+        RuleAsked: {
+            /**
+             * Threshold
+             * @description Beyond this for hold_s it is an alarm.
+             */
+            threshold: number;
+            /**
+             * Clear
+             * @description Here, or farther from the threshold, it is over.
+             */
+            clear: number;
+            /**
+             * Hold S
+             * @description How long it must last, seconds.
+             */
+            hold_s: number;
+            /** @description Warning or critical. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Enabled
+             * @description False: no alarm ever.
+             */
+            enabled: boolean;
+        };
+        /**
+         * RuleFacts
+         * @description A rule.
+         */
+        RuleFacts: {
+            /**
+             * Name
+             * @description Its name.
+             */
+            name: string;
+            /** @description What is watched. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /** @description Above or below the threshold. */
+            comparison: components["schemas"]["Comparison"];
+            /**
+             * Threshold
+             * @description Beyond this for hold_s it is an alarm.
+             */
+            threshold: number;
+            /**
+             * Clear
+             * @description Here, or farther from the threshold, it is over.
+             */
+            clear: number;
+            /**
+             * Hold S
+             * @description How long it must last, seconds.
+             */
+            hold_s: number;
+            /** @description Warning or critical. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Enabled
+             * @description False: no alarm ever.
+             */
+            enabled: boolean;
+            /** @description What is said. */
+            text: components["schemas"]["Sentence"];
+            /**
+             * Changed By
+             * @description Who changed it here; null where nobody did.
+             */
+            changed_by: string | null;
+            /**
+             * Changed Time
+             * @description When.
+             */
+            changed_time: string | null;
+        };
+        /**
+         * Rules
+         * @description Every rule.
+         */
+        Rules: {
+            /**
+             * Rules
+             * @description In their order.
+             */
+            rules: components["schemas"]["RuleFacts"][];
+        };
+        /**
          * Said
          * @description A code and its sentence in both languages.
          */
@@ -3604,6 +4049,12 @@ export interface components {
              */
             sha256: string;
         };
+        /**
+         * SendReason
+         * @description Why a message did not get out.
+         * @enum {string}
+         */
+        SendReason: "UNREACHABLE" | "TIMED_OUT" | "TLS_FAILED" | "SIGN_IN_REFUSED" | "REFUSED";
         /**
          * Sentence
          * @description A text in both languages.
@@ -3847,6 +4298,12 @@ export interface components {
              */
             ends_in_s: number;
         };
+        /**
+         * Severity
+         * @description How much hangs on it.
+         * @enum {string}
+         */
+        Severity: "warning" | "critical";
         /**
          * ShadowAsked
          * @description Which version is to read along.
@@ -4308,6 +4765,12 @@ export interface components {
          */
         Source: "browser" | "agent" | "reconstruction";
         /**
+         * Span
+         * @description How far a course goes back.
+         * @enum {string}
+         */
+        Span: "recent" | "day";
+        /**
          * Spread
          * @description A length over several frames.
          */
@@ -4410,6 +4873,56 @@ export interface components {
              * @description The standing mark.
              */
             notice: string;
+        };
+        /**
+         * SystemHistory
+         * @description The course of metrics.
+         */
+        SystemHistory: {
+            /**
+             * Times
+             * @description Oldest first.
+             */
+            times: string[];
+            /**
+             * Courses
+             * @description One for each metric that was asked for.
+             */
+            courses: components["schemas"]["Course"][];
+        };
+        /**
+         * SystemNow
+         * @description How the server stands now.
+         */
+        SystemNow: {
+            /**
+             * Time
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            time: string;
+            /**
+             * Values
+             * @description What could be read.
+             */
+            values: components["schemas"]["Value"][];
+            /** @description How it is with graphics processors. */
+            gpus: components["schemas"]["GpuState"];
+            /**
+             * Agents
+             * @description Agents, last heard first.
+             */
+            agents: components["schemas"]["Agent"][];
+            /**
+             * Ways Out
+             * @description Ways out for alarms; empty where the settings name none.
+             */
+            ways_out: components["schemas"]["WayOut"][];
+            /**
+             * Checked Time
+             * @description When ledger and audit were last checked.
+             */
+            checked_time: string | null;
         };
         /**
          * TagRow
@@ -4545,6 +5058,30 @@ export interface components {
          * @enum {string}
          */
         Tone: "plain" | "normal" | "review" | "abnormal" | "person";
+        /**
+         * Trial
+         * @description What came of a test message.
+         */
+        Trial: {
+            /**
+             * Sent
+             * @description Whether the other side took it.
+             */
+            sent: boolean;
+            /** @description Why not; null where it did. */
+            reason: components["schemas"]["SendReason"] | null;
+            /**
+             * Code
+             * @description What the other side answered, where it did.
+             */
+            code: number | null;
+        };
+        /**
+         * Unit
+         * @description What a metric is counted in.
+         * @enum {string}
+         */
+        Unit: "percent" | "bytes" | "bytes_per_s" | "seconds" | "milliseconds" | "count" | "flag";
         /**
          * UploadAccount
          * @description An upload, and what came of it.
@@ -4718,6 +5255,26 @@ export interface components {
             ctx?: Record<string, never>;
         };
         /**
+         * Value
+         * @description The newest value of a metric, for one subject.
+         */
+        Value: {
+            /** @description What was read. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Subject
+             * @description Which device, model, core; empty where there is only one.
+             */
+            subject: string;
+            /**
+             * Value
+             * @description The value.
+             */
+            value: number;
+        };
+        /**
          * ValueRange
          * @description Lowest and highest value.
          */
@@ -4784,6 +5341,34 @@ export interface components {
             actor: string;
             /** @description Its card; null where it has none. */
             card: components["schemas"]["CardShown"] | null;
+        };
+        /**
+         * WayOut
+         * @description A way out for alarms.
+         */
+        WayOut: {
+            /** @description Which. */
+            channel: components["schemas"]["Channel"];
+            /**
+             * Waiting
+             * @description Messages that wait.
+             */
+            waiting: number;
+            /**
+             * Failures
+             * @description Tries without success in a row.
+             */
+            failures: number;
+            /**
+             * Last Reason
+             * @description Why the last try failed: a SendReason, and a code.
+             */
+            last_reason: string | null;
+            /**
+             * Last Done Time
+             * @description When a message last got out since the start.
+             */
+            last_done_time: string | null;
         };
         /**
          * WhoIsThere
@@ -11055,6 +11640,669 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemNow"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_history: {
+        parameters: {
+            query?: {
+                span?: components["schemas"]["Span"];
+                /** @description Only these; none: all. */
+                metric?: components["schemas"]["Metric"][] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemHistory"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alarms: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Fired before this. */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarms"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_alarm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alarm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The rule cannot be so. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["NotSo"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_way_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: components["schemas"]["Channel"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_alarm_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */

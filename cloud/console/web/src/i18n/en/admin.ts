@@ -99,6 +99,9 @@ const admin = {
     series_fetch: 'fetched the DICOM files of a series',
     upload: 'uploaded files',
     reconstruct: 'stored a reconstruction',
+    alarm_acknowledge: 'acknowledged an alarm',
+    alarm_rule: 'changed a limit of an alarm',
+    alarm_test: 'sent a test alarm',
     request: 'asked for what the role does not allow',
   } satisfies Record<Act, string>,
 };

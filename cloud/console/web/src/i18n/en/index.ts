@@ -6,9 +6,10 @@ import models from './models';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
+import system from './system';
 import viewer from './viewer';
 
-const en = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...viewer };
+const en = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export type Messages = typeof en;
 export default en;

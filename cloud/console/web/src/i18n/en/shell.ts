@@ -6,6 +6,7 @@ const shell = {
   nav: {
     live: 'Live',
     admin: 'Admin',
+    system: 'System',
     main: 'Main',
     language: '切换到中文',
     languageShort: '中',

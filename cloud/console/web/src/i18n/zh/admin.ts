@@ -100,6 +100,9 @@ const admin: typeof en = {
     series_fetch: '下载序列的 DICOM 文件',
     upload: '上传文件',
     reconstruct: '保存重建序列',
+    alarm_acknowledge: '确认告警',
+    alarm_rule: '修改告警阈值',
+    alarm_test: '发送测试告警',
     request: '请求了角色不允许的操作',
   },
 };

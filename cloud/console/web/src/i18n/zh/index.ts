@@ -6,8 +6,9 @@ import models from './models';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
+import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...viewer };
+const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export default zh;

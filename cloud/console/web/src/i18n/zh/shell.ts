@@ -6,6 +6,7 @@ const shell: typeof en = {
   nav: {
     live: '实时',
     admin: '管理',
+    system: '系统',
     main: '主导航',
     language: 'Switch to English',
     languageShort: 'EN',
