@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,36 +14,33 @@ from pathlib import Path
 from typing import Final
 
 import cv2
-import sqlalchemy as sa
 
-from cloud.accounts.all import Accounts, make_accounts
+from cloud.accounts.all import make_accounts
 from cloud.accounts.anchor import Anchors
+from cloud.accounts.oidc_settings import provider_of
 from cloud.accounts.passwords import Passwords
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
-from cloud.console.api.services import ConsoleServices
-from cloud.console.api.site import Site
-from cloud.db import Database, Tx, migrate
+from cloud.console.build import build_console
+from cloud.db import migrate
 from cloud.db.job_table import JobTable
 from cloud.db.sqlite import SqliteDatabase
-from cloud.db.tables import job
 from cloud.db.times import Clock, utc_now
-from cloud.errors import ConfigInvalid, StoreFull
+from cloud.errors import ConfigInvalid
 from cloud.examinations.adopt import adopt
-from cloud.examinations.all import make_examinations
-from cloud.examinations.protocol import Protocol, ProtocolInvalid, load_protocol, shipped_protocol
-from cloud.examinations.services import ExaminationServices
 from cloud.infer import DescribingEngine, ServingEngine
 from cloud.infer.engines.onnx import OnnxEngine
-from cloud.infer.errors import InferError, ModelUnknown, ThresholdsInvalid
+from cloud.infer.errors import InferError, ModelUnknown
 from cloud.infer.pipeline import MODELS, Reader
-from cloud.infer.thresholds import ThresholdScheme, load_thresholds
+from cloud.ingest.admission import admission
 from cloud.ingest.budget import Budget
 from cloud.ingest.cache import CachedBlobStore
 from cloud.ingest.guard import Guard
+from cloud.ingest.presence import Presence
 from cloud.ingest.servicer import AgentServicer, IngestServicer, LedgerServicer
-from cloud.ingest.services import Admit, BeforeStep, IngestServices
+from cloud.ingest.services import BeforeStep, IngestServices
 from cloud.ingest.uploads import Uploads
 from cloud.ledger.first_start import open_or_begin
 from cloud.ledger.keys import load_key
@@ -55,13 +51,15 @@ from cloud.models.life import LifeServices, ModelLife
 from cloud.models.servicer import ModelServicer
 from cloud.models.site import SiteModels
 from cloud.models.start import open_site
+from cloud.monitor.all import Monitor
+from cloud.monitor.build import build_monitor
 from cloud.monitor.missing import MissingWatch
-from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish.hub import Hub
 from cloud.publish.timings import LateTimings
 from cloud.publish.topic import TopicBus
 from cloud.series.service import SeriesService, SeriesSettings, open_series
 from cloud.server import FIRST_LINK_FILE, Parts, Server
+from cloud.site_files import site_thresholds
 from cloud.store.disk import DiskBlobStore
 from cloud.work.results import ResultLedger, end_leases
 from cloud.work.shadow import ShadowReader, ShadowServices
@@ -69,8 +67,6 @@ from cloud.work.worker import InferenceWorker, WorkServices
 from sonorelay.contract.notes import Signer
 
 _FRAGMENTS_MAX_BYTES: Final = 64 * 1024 * 1024
-_FULL_AFTER_S: Final = 30.0
-_QUEUE_LOOK_S: Final = 1.0
 
 
 def no_step(_number: int, _name: str) -> None:
@@ -213,14 +209,17 @@ async def _open(
     store = CachedBlobStore(disk, config.cache_bytes)
     signer = Signer(config.site, load_key(key_file))
     passwords = Passwords()
+    seal = await asyncio.to_thread(open_seal, data, database, secrets.token_bytes)
     accounts = make_accounts(
         AccountServices(
             database=database,
             clock=clock,
             random=secrets.token_bytes,
             passwords=passwords,
+            seal=seal,
             on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
-        )
+        ),
+        *provider_of(config),
     )
     await adopt(database, config.examination_gap_s)
     bus = TopicBus()
@@ -235,6 +234,7 @@ async def _open(
         budget=Budget(_FRAGMENTS_MAX_BYTES),
         offer_part=no_part,
         admit=admission(config, database),
+        presence=Presence(clock),
         late_timings=LateTimings(),
         draining=draining,
         clock=clock,
@@ -245,7 +245,7 @@ async def _open(
         examination_gap_s=config.examination_gap_s,
     )
     series = open_series(
-        series_settings(config),
+        SeriesSettings.of(config),
         data,
         database=database,
         store=disk,
@@ -256,26 +256,51 @@ async def _open(
         log=log,
     )
     loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
+    guard = Guard(log, draining, lambda: uuid.uuid4().hex)
     life: ModelLife | None = None
+    worker: InferenceWorker | None = None
     if engine is not None:
         await database.write(lambda tx: end_leases(tx, READ_JOB, clock()))
         worker, life, shadow = _reading(config, services, engine, site, signer)
         await life.start()
         services = replace(services, offer_part=worker.offer)
         loops += [worker.run, shadow.run]
+    monitor = build_monitor(
+        config,
+        services,
+        hub,
+        engine,
+        busy=lambda: worker.busy_count if worker is not None else 0,
+        calls=lambda: guard.calls,
+        environment=os.environ,
+        version=installed_version(),
+    )
+    await monitor.open()
+    console = build_console(
+        config=config,
+        services=services,
+        accounts=accounts,
+        series=series,
+        hub=hub,
+        engine=engine,
+        signer=signer,
+        life=life,
+        monitor=monitor,
+        version=installed_version(),
+    )
     return Parts(
-        guard=Guard(log, draining, lambda: uuid.uuid4().hex),
+        guard=guard,
         ingest=IngestServicer(services),
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, series, hub, engine, signer)),
-        loops=tuple(loops),
+        app=create_app(console),
+        loops=(*loops, *monitor.loops()),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
         log_verifier_key=str(ledger.verifier),
         begin_first=accounts.people.begin_first,
-        close=_closing(engine, series, disk, database, passwords),
+        close=_closing(engine, series, disk, database, passwords, monitor),
     )
 
 
@@ -310,41 +335,6 @@ def _reading(
     return worker, life, shadow
 
 
-def series_settings(config: Config) -> SeriesSettings:
-    """What the settings say of series; a quarter of the machine's memory where they say none."""
-    quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    return SeriesSettings(
-        worker_count=config.series_workers,
-        memory_bytes=config.series_memory_bytes or quarter,
-        threshold=config.series_threshold,
-        trusts_pictures=config.browser_ultrasound == "trusted",
-        free_min_bytes=config.free_min_bytes,
-    )
-
-
-def site_thresholds(config: Config) -> ThresholdScheme:
-    """The site's limits, or the general ones. Raises ConfigInvalid for a file that cannot be used."""
-    if config.thresholds_file is None:
-        return ThresholdScheme()
-    try:
-        return load_thresholds(config.thresholds_file)
-    except ThresholdsInvalid as exc:
-        raise ConfigInvalid(f"thresholds_file: {exc}") from exc
-
-
-def site_protocol(config: Config) -> Protocol:
-    """What an examination has to show at this site, without what tells what the site does not tell.
-
-    Raises ConfigInvalid for a file that cannot be used.
-    """
-    try:
-        file = config.protocol_file
-        protocol = shipped_protocol() if file is None else load_protocol(file)
-    except ProtocolInvalid as exc:
-        raise ConfigInvalid(f"protocol_file: {exc}") from exc
-    return protocol.without_sex(SexPolicy(FetalSex(config.fetal_sex)))
-
-
 def _worker(
     config: Config,
     services: IngestServices,
@@ -372,51 +362,16 @@ def _worker(
     return InferenceWorker(work, overlap=config.inference_overlap)
 
 
-def _console(
-    config: Config,
-    services: IngestServices,
-    accounts: Accounts,
-    series: SeriesService,
-    hub: Hub,
-    engine: DescribingEngine | None,
-    signer: Signer,
-) -> ConsoleServices:
-    sex = SexPolicy(FetalSex(config.fetal_sex))
-    return ConsoleServices(
-        database=services.database,
-        accounts=accounts,
-        series=series,
-        hub=hub,
-        store=services.store,
-        ledger=services.ledger,
-        ledger_dir=config.data_dir / "ledger",
-        engine=engine,
-        examinations=make_examinations(
-            ExaminationServices(
-                database=services.database,
-                ledger=services.ledger,
-                signer=signer,
-                bus=services.bus,
-                clock=services.clock,
-                sex=sex,
-                protocol=site_protocol(config),
-            )
-        ),
-        site=Site(thresholds=site_thresholds(config), sex=sex),
-        clock=services.clock,
-        version=installed_version(),
-        allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
-    )
-
-
 def _closing(
     engine: ServingEngine | None,
     series: SeriesService,
     disk: DiskBlobStore,
     database: SqliteDatabase,
     passwords: Passwords,
+    monitor: Monitor,
 ) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
+        monitor.watched.gpus.close()
         if engine is not None:
             await engine.close()
         await series.close()
@@ -425,26 +380,3 @@ def _closing(
         await asyncio.to_thread(database.close)
 
     return close
-
-
-def admission(config: Config, database: Database, stopwatch: Callable[[], float] = time.monotonic) -> Admit:
-    """Refuses uploads while the disk or the queue is full; looks at the queue at most once a second."""
-    looked_s = -_QUEUE_LOOK_S
-    queue_is_full = False
-
-    def waits_too_many(tx: Tx) -> bool:
-        waiting = sa.select(sa.func.count()).select_from(job).where(job.c.state == "queued")
-        return bool(tx.execute(waiting).scalar_one() > config.queue_max)
-
-    async def admit(size_bytes: int) -> None:
-        nonlocal looked_s, queue_is_full
-        free_bytes = shutil.disk_usage(config.data_dir).free
-        if free_bytes - size_bytes < config.free_min_bytes:
-            raise StoreFull("the disk is over its watermark", _FULL_AFTER_S)
-        if stopwatch() - looked_s >= _QUEUE_LOOK_S:
-            looked_s = stopwatch()
-            queue_is_full = await database.read(waits_too_many)
-        if queue_is_full:
-            raise StoreFull("too many images wait to be read", _FULL_AFTER_S)
-
-    return admit

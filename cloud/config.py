@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
+from cloud.accounts.roles import Role, mapped_role
 from cloud.errors import ConfigInvalid
+from cloud.report.numbers import zone_of
 
 ENGINES: Final = ("onnx", "openvino", "triton")
 """What `engine` may be."""
@@ -24,7 +28,10 @@ _AT_LEAST_1: Final = (
 )
 _NOT_NEGATIVE: Final = (
     *("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes", "series_memory_bytes"),
+    *("reads_per_minute", "changes_per_minute", "exports_per_minute"),
 )
+MAIL_SECURITIES: Final = ("starttls", "tls", "none")
+"""What `alarm_mail_security` may be."""
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
 
@@ -47,6 +54,10 @@ class Config:
     """Authority that signs the clients' certificates, PEM: only its clients get in."""
     site: str = "sonorelay.local/log"
     """Name of the site's log, as its checkpoints bear it: origin, no spaces, no plus sign. Never changes."""
+    site_name: str = ""
+    """What the hospital calls itself at the head of reports; empty: the log's name stands there."""
+    time_zone: str = "UTC"
+    """IANA name of the zone that reports print times in, such as Asia/Shanghai."""
     model_repository: Path | None = None
     """Folder of the models that a site begins with, in Triton's layout; not set: the one that comes with the
     program. The site's own versions lie in data_dir/models."""
@@ -97,8 +108,56 @@ class Config:
     browser_ultrasound: str = "refuse"
     """Pictures that may bear names in their pixels (ultrasound, screen captures), uploaded by a browser: "refuse" where
     their file does not say that none are burned in, or "trusted": the site declares what it uploads to be clean."""
+    alarm_rules_file: Path | None = None
+    """The site's own rules for alarms, TOML; not set: the program's. docs/monitoring.md."""
+    alarm_webhook_url: str = ""
+    """Where each change of an alarm is posted, http or https; empty: nowhere."""
+    alarm_webhook_secret_file: Path | None = None
+    """Key of the webhooks' signature, one line of at least 16 characters; not set: the environment's
+    SONORELAY_ALARM_WEBHOOK_SECRET."""
+    alarm_webhook_ca_file: Path | None = None
+    """Authority that signs that address's certificate, PEM; not set: the system's."""
+    alarm_mail_server: str = ""
+    """Mail server for alarms, host:port; empty: no e-mail."""
+    alarm_mail_security: str = "starttls"
+    """How it is spoken to: "starttls", "tls", or "none", which only a server on this machine may have."""
+    alarm_mail_user: str = ""
+    """Name to sign in with there; empty: without."""
+    alarm_mail_password_file: Path | None = None
+    """Its password, one line; not set: the environment's SONORELAY_ALARM_MAIL_PASSWORD."""
+    alarm_mail_ca_file: Path | None = None
+    """Authority that signs the mail server's certificate, PEM; not set: the system's."""
+    alarm_mail_from: str = ""
+    """Address that alarms come from."""
+    alarm_mail_to: tuple[str, ...] = ()
+    """Addresses that alarms go to."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides the loopback ones, under which browsers may ask for the console."""
+    reads_per_minute: int = 6000
+    """Requests a minute that one person or token may make to read; ten times as many come from one address."""
+    changes_per_minute: int = 120
+    """Requests a minute that change something, as above."""
+    exports_per_minute: int = 300
+    """Requests a minute for receipts and other files, as above. 0 lifts a limit."""
+    public_url: str = ""
+    """The console's address as browsers see it, https://host; empty: as each request names it. An identity provider
+    sends people back to public_url/api/oidc/callback."""
+    oidc_issuer: str = ""
+    """The hospital's identity provider (OpenID Connect): its issuer address; empty: local accounts only."""
+    oidc_client_id: str = ""
+    """Who this console is to the provider."""
+    oidc_client_secret_file: Path | None = None
+    """File with the secret that proves it; not set: a public client, which PKCE alone protects."""
+    oidc_label: str = "SSO"
+    """What the sign-in page calls the provider."""
+    oidc_role_claim: str = "groups"
+    """Claim that says what a person is: a text or a list; dots lead into tables, as in "realm_access.roles"."""
+    oidc_roles: tuple[str, ...] = ()
+    """Values of that claim and the roles here, "value=role"; the first that fits counts, without one nobody gets in."""
+    oidc_domains: tuple[str, ...] = ()
+    """Domains of verified e-mail addresses that may come in; empty: the address does not matter."""
+    oidc_name_claim: str = "preferred_username"
+    """Claim with the name that a new account gets."""
 
     def check(self) -> Self:
         """This value, if it can be used. Raises ConfigInvalid with what to do."""
@@ -114,6 +173,12 @@ class Config:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):
             raise ConfigInvalid("site must be a name without spaces and plus signs")
+        try:
+            zone_of(self.time_zone)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ConfigInvalid(
+                f"time_zone: {self.time_zone!r} is not known on this machine; name it as Asia/Shanghai"
+            ) from exc
         if self.engine not in ENGINES:
             raise ConfigInvalid(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
         if self.fetal_sex not in FETAL_SEX:
@@ -121,7 +186,9 @@ class Config:
         if self.triton_deadline_s <= 0:
             raise ConfigInvalid("triton_deadline_s must be above 0")
         _check_all_or_none(self, ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"))
+        _check_oidc(self)
         _check_all_or_none(self, ("triton_ca_file", "triton_certificate_file", "triton_key_file"))
+        _check_alarms(self)
         host, port = split_address("triton_address", self.triton_address)
         if port == 0 or (not is_loopback(host) and self.triton_ca_file is None):
             raise ConfigInvalid(
@@ -143,6 +210,25 @@ class Config:
         return self.tls_certificate_file is not None
 
 
+def _check_alarms(config: Config) -> None:
+    """Raises ConfigInvalid unless each way out for alarms is whole or not there."""
+    url = config.alarm_webhook_url
+    if url and not url.startswith(("https://", "http://")):
+        raise ConfigInvalid("alarm_webhook_url must begin with https:// or http://")
+    if config.alarm_mail_security not in MAIL_SECURITIES:
+        raise ConfigInvalid(f"alarm_mail_security must be one of {', '.join(MAIL_SECURITIES)}")
+    if not config.alarm_mail_server:
+        return
+    host, port = split_address("alarm_mail_server", config.alarm_mail_server)
+    if port == 0 or not config.alarm_mail_from or not config.alarm_mail_to:
+        raise ConfigInvalid("alarm_mail_server needs a port, alarm_mail_from and alarm_mail_to")
+    if config.alarm_mail_security == "none" and not is_loopback(host):
+        raise ConfigInvalid(f"alarm_mail_security: none is for a mail server on this machine, not for {host}")
+    for address in (config.alarm_mail_from, *config.alarm_mail_to):
+        if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
+            raise ConfigInvalid(f"alarm_mail_from and alarm_mail_to: {address!r} is no plain address")
+
+
 def _check_all_or_none(config: Config, names: tuple[str, ...]) -> None:
     """Raises ConfigInvalid unless all of these files are set and can be read, or none is set."""
     files = {name: getattr(config, name) for name in names}
@@ -151,6 +237,29 @@ def _check_all_or_none(config: Config, names: tuple[str, ...]) -> None:
     for name, path in files.items():
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigInvalid(f"{name}: {path} cannot be read")
+
+
+def _check_oidc(config: Config) -> None:
+    """Raises ConfigInvalid unless the identity provider can be used, or none is set."""
+    for name in ("oidc_issuer", "public_url"):
+        address = getattr(config, name)
+        parts = urlsplit(address)
+        if (
+            address
+            and parts.scheme != "https"
+            and not (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        ):
+            raise ConfigInvalid(f"{name}: {address!r} must begin with https://")
+    if not config.oidc_issuer:
+        return
+    if not config.oidc_client_id or not config.oidc_roles:
+        raise ConfigInvalid("oidc_issuer: set oidc_client_id and oidc_roles too")
+    for each in config.oidc_roles:
+        try:
+            mapped_role(each)
+        except ValueError as exc:
+            roles = ", ".join(role.value for role in Role)
+            raise ConfigInvalid(f"oidc_roles: {each!r} is not value=role with a role of {roles}") from exc
 
 
 def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:

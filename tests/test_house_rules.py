@@ -46,10 +46,18 @@ FORBIDDEN: dict[str, set[str]] = {
     },
     "cloud": {"edge_agent", "deploy"},
     "cloud/infer": {"torch", "cloud.ingest", "cloud.console", "cloud.training", "fastapi"},
+    "cloud/report": {
+        "cloud.console",
+        "cloud.db.tables",
+        "cloud.db.examination_tables",
+        "fastapi",
+        "starlette",
+    },
     "cloud/console/api": {"cloud.db.tables", "cloud.db.examination_tables", "cloud.training"},
     "cloud/examinations": {"cloud.console", "cloud.ingest", "fastapi", "starlette"},
     "cloud/policy": {"cloud.console", "cloud.db", "fastapi", "starlette"},
     "cloud/accounts": {"cloud.console", "fastapi", "starlette"},
+    "cloud/monitor": {"cloud.console", "fastapi", "starlette"},
     "deploy/local": {"edge_agent", "cloud"},
 }
 

@@ -18,6 +18,17 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from cloud.db.account_tables import account_link as account_link
+from cloud.db.account_tables import account_session as account_session
+from cloud.db.account_tables import account_token as account_token
+from cloud.db.account_tables import account_try as account_try
+from cloud.db.account_tables import account_user as account_user
+from cloud.db.account_tables import audit_entry as audit_entry
+from cloud.db.alarm_tables import alarm as alarm
+from cloud.db.alarm_tables import alarm_change as alarm_change
+from cloud.db.alarm_tables import alarm_delivery as alarm_delivery
+from cloud.db.alarm_tables import alarm_rule as alarm_rule
+from cloud.db.alarm_tables import system_minute as system_minute
 from cloud.db.base import ROW_ID
 from cloud.db.base import metadata as metadata
 from cloud.db.examination_tables import examination as examination
@@ -222,80 +233,4 @@ shadow_reading = Table(
     Column("error", String(64), nullable=True, comment="class of the error where the shadow failed"),
     Column("read_time", UtcTime, nullable=False),
     Index("ix_shadow_reading_model_read_time", "model", "read_time"),
-)
-
-account_user = Table(
-    "account_user",
-    metadata,
-    Column("user_id", String(36), primary_key=True),
-    Column("name", String(64), nullable=False),
-    Column("name_key", String(128), nullable=False, unique=True, comment="the name without regard to case"),
-    Column("role", String(16), nullable=False, comment="cloud.accounts.roles.Role"),
-    Column("password_hash", Text, nullable=True, comment="Argon2id; not set until the person chose one"),
-    Column("totp_secret", String(64), nullable=True, comment="not set where one-time codes are off"),
-    Column("totp_pending", String(64), nullable=True, comment="offered, not confirmed yet"),
-    Column("totp_last_step", BigInteger, nullable=False, comment="newest step whose code was used"),
-    Column("disabled", Boolean, nullable=False),
-    Column("created_time", UtcTime, nullable=False),
-)
-
-account_session = Table(
-    "account_session",
-    metadata,
-    Column("token_sha256", LargeBinary(32), primary_key=True, comment="of the cookie's value"),
-    Column("session_id", String(36), nullable=False, unique=True),
-    Column("user_id", String(36), ForeignKey("account_user.user_id"), nullable=False, index=True),
-    Column("created_time", UtcTime, nullable=False),
-    Column("seen_time", UtcTime, nullable=False, comment="the person last did something"),
-    Column("locked", Boolean, nullable=False),
-)
-
-account_token = Table(
-    "account_token",
-    metadata,
-    Column("token_id", String(36), primary_key=True),
-    Column("token_sha256", LargeBinary(32), nullable=False, unique=True),
-    Column("name", String(64), nullable=False),
-    Column("role", String(16), nullable=False, comment="cloud.accounts.roles.Role"),
-    Column("created_time", UtcTime, nullable=False),
-    Column("created_by", String(80), nullable=False),
-    Column("expires_time", UtcTime, nullable=True),
-    Column("last_used_time", UtcTime, nullable=True, comment="to the minute"),
-    Column("revoked_time", UtcTime, nullable=True),
-)
-
-account_link = Table(
-    "account_link",
-    metadata,
-    Column("link_sha256", LargeBinary(32), primary_key=True),
-    Column(
-        "user_id", String(36), ForeignKey("account_user.user_id"), nullable=True, comment="not set: first"
-    ),
-    Column("created_time", UtcTime, nullable=False),
-    Column("expires_time", UtcTime, nullable=True),
-)
-
-account_try = Table(
-    "account_try",
-    metadata,
-    Column("counted", String(16), primary_key=True, comment="cloud.accounts.backoff.Counted"),
-    Column("key_sha256", LargeBinary(32), primary_key=True, comment="of the name's key or of the address"),
-    Column("tries", Integer, nullable=False),
-    Column("last_time", UtcTime, nullable=False),
-    Column("blocked_until_time", UtcTime, nullable=False),
-)
-
-audit_entry = Table(
-    "audit_entry",
-    metadata,
-    Column("number", ROW_ID, primary_key=True, autoincrement=False, comment="from 1, without gaps"),
-    Column("entry_time", UtcTime, nullable=False),
-    Column("actor", String(80), nullable=False),
-    Column("act", String(32), nullable=False, comment="cloud.accounts.audit.Act"),
-    Column("object_id", String(64), nullable=True),
-    Column("origin", String(64), nullable=False, comment="IP address of the peer, or local"),
-    Column("outcome", String(32), nullable=False, comment="done, or a reason code"),
-    Column("digest", LargeBinary(32), nullable=False, comment="over the row and the digest before"),
-    Index("ix_audit_entry_actor_number", "actor", "number"),
-    Index("ix_audit_entry_object_id_number", "object_id", "number"),
 )

@@ -37,15 +37,19 @@ async def watch_results(
     await services.database.read(lambda tx: check_known(tx, request.device_id))
     if not 0 <= request.cursor <= await hub.newest():
         raise CallRefused(WireReason.CURSOR_INVALID, "the cursor lies beyond the newest event")
-    async with contextlib.aclosing(hub.batches(request.cursor, request.device_id, quiet_s)) as batches:
-        async for batch in batches:
-            if batch.events:
-                for response in await _results(services, batch.events):
-                    yield response
-            else:
-                heartbeat = Heartbeat()
-                heartbeat.server_time.FromDatetime(services.clock())
-                yield WatchResultsResponse(cursor=batch.position, heartbeat=heartbeat)
+    batches = hub.batches(request.cursor, request.device_id, quiet_s)
+    async with contextlib.aclosing(batches):
+        with services.presence.stream(request.device_id):
+            async for batch in batches:
+                # It may have been revoked since the stream began.
+                await services.database.read(lambda tx: check_known(tx, request.device_id))
+                if batch.events:
+                    for response in await _results(services, batch.events):
+                        yield response
+                else:
+                    heartbeat = Heartbeat()
+                    heartbeat.server_time.FromDatetime(services.clock())
+                    yield WatchResultsResponse(cursor=batch.position, heartbeat=heartbeat)
     raise CallRefused(WireReason.SHUTTING_DOWN, "the server is stopping", SHUT_DOWN_RETRY_S)
 
 

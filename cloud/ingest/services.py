@@ -10,6 +10,7 @@ from cloud.db import Database
 from cloud.db.jobs import Jobs
 from cloud.db.times import Clock
 from cloud.ingest.budget import Budget
+from cloud.ingest.presence import Presence
 from cloud.ingest.uploads import Uploads
 from cloud.ledger import Ledger
 from cloud.log import Log
@@ -49,6 +50,8 @@ class IngestServices:
     """Lets a still be read beside the steps 8 to 10."""
     admit: Admit
     """Refuses uploads while the server is full."""
+    presence: Presence
+    """Knows which agents are there."""
     late_timings: LateTimings
     """Durations that a later transaction stores."""
     draining: asyncio.Event

@@ -15,6 +15,16 @@ DEVICE_KEY: Final = Prepared(
 )
 """Key and standing of :device."""
 
+DEVICE_HEARD: Final = Prepared(
+    sa.update(device)
+    .where(
+        device.c.device_id == bindparam("device"),
+        device.c.last_seen_time < bindparam("time", type_=device.c.last_seen_time.type),
+    )
+    .values(last_seen_time=bindparam("time", type_=device.c.last_seen_time.type))
+)
+"""Notes that :device was there at :time."""
+
 FIND_CAPTURE: Final = Prepared(
     sa.select(
         capture.c.slot,

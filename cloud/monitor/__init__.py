@@ -1,1 +1,1 @@
-"""Watches over the line: captures that were announced and did not come."""
+"""Watches over the line and the server: resources, agents, models, checks; alarms that reach people."""

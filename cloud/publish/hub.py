@@ -36,6 +36,8 @@ class Hub:
         self._database = database
         self._bus = bus
         self._closed = asyncio.Event()
+        self.readers = 0
+        """Readers of all changes that there are now: open pages."""
 
     async def newest(self) -> int:
         """Id of the newest event, 0 before the first."""
@@ -52,21 +54,34 @@ class Hub:
                     yield event
 
     async def batches(
-        self, after: int, results_of: str | None = None, quiet_s: float | None = None
+        self,
+        after: int,
+        results_of: str | None = None,
+        quiet_s: float | None = None,
+        also: str | None = None,
     ) -> AsyncGenerator[Batch]:
-        """As `events`, many at a time; an empty batch whenever nothing came for `quiet_s` seconds."""
+        """As `events`, many at a time; an empty batch whenever nothing came for `quiet_s` seconds, and at once
+        where the topic `also` was published."""
         position = after
         wakes = self._bus.subscribe(OUTBOX_TOPIC if results_of is None else RESULTS_TOPIC)
+        others = None if also is None else self._bus.subscribe(also)
         wake: asyncio.Task[None] | None = None
+        other: asyncio.Task[None] | None = None
         closed = asyncio.ensure_future(self._closed.wait())
+        self.readers += results_of is None
         try:
             while not self._closed.is_set():
                 if wake is None:
                     wake = asyncio.ensure_future(_next(wakes))
-                await asyncio.wait({wake, closed}, timeout=quiet_s, return_when=asyncio.FIRST_COMPLETED)
+                if other is None and others is not None:
+                    other = asyncio.ensure_future(_next(others))
+                waited = {task for task in (wake, other, closed) if task is not None}
+                await asyncio.wait(waited, timeout=quiet_s, return_when=asyncio.FIRST_COMPLETED)
                 if self._closed.is_set():
                     return
                 if not wake.done():
+                    if other is not None and other.done():
+                        other = None
                     yield Batch(events=(), position=position)
                     continue
                 wake = None
@@ -77,13 +92,10 @@ class Hub:
                     if batch.events:
                         yield batch
         finally:
+            self.readers -= results_of is None
             closed.cancel()
-            if wake is not None:
-                wake.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await wake
-            if isinstance(wakes, AsyncGenerator):
-                await wakes.aclose()
+            await _ended(wake, wakes)
+            await _ended(other, others)
 
     def close(self) -> None:
         """Ends every reader's iterator."""
@@ -103,3 +115,13 @@ class Hub:
 
 async def _next(wakes: AsyncIterator[None]) -> None:
     await anext(wakes)
+
+
+async def _ended(wake: asyncio.Task[None] | None, wakes: AsyncIterator[None] | None) -> None:
+    """Ends a subscription and what waits for it."""
+    if wake is not None:
+        wake.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await wake
+    if isinstance(wakes, AsyncGenerator):
+        await wakes.aclose()

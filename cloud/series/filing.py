@@ -85,31 +85,43 @@ class Filing:
     async def file(self, upload_id: str, by: Principal) -> None:
         """Makes series of the upload's files, once. Errors: RetryLater."""
         async with self._turn:
-            database = self._services.database
-            upload = await database.read(lambda tx: rows.upload_of(tx, upload_id))
-            assert upload is not None
-            if upload.finished_time is not None:
-                return
-            files = await database.read(lambda tx: rows.files_of_upload(tx, upload_id))
-            used = [each for each in files if each.reason is None]
-            drafts = await database.read(lambda tx: self._drafts(tx, used, upload.source))
-            for draft in drafts:
-                draft.row = await self._looked_at(draft)
-            refused_count = len(files) - len(used)
-            await database.write(lambda tx: self._write(tx, upload, drafts, refused_count, by, Act.UPLOAD))
+            while not await self._try_to_file(upload_id, by):
+                # A file came while the others were looked at.
+                continue
+
+    async def _try_to_file(self, upload_id: str, by: Principal) -> bool:
+        """False: files came meanwhile, nothing was done."""
+        database = self._services.database
+        upload = await database.read(lambda tx: rows.upload_of(tx, upload_id))
+        assert upload is not None
+        if upload.finished_time is not None:
+            return True
+        files = await database.read(lambda tx: rows.files_of_upload(tx, upload_id))
+        used = [each for each in files if each.reason is None]
+        drafts = await database.read(lambda tx: self._drafts(tx, used, upload.source))
+        for draft in drafts:
+            draft.row = await self._looked_at(draft)
+
+        def work(tx: Tx) -> bool:
+            if len(rows.files_of_upload(tx, upload_id)) != len(files):
+                return False
+            self._write(tx, upload, drafts, len(files) - len(used))
+            self._note(tx, Act.UPLOAD, by, upload_id)
+            return True
+
+        return await database.write(work)
 
     async def store_reconstruction(self, of: SeriesRow, paths: Sequence[Path], by: Principal) -> SeriesRow:
         """Files DICOM files that were cut out of the series `of` as a new series. Errors: RetryLater."""
-        services, now = self._services, self._services.clock()
+        services, series_id = self._services, self._services.new_id()
         upload = UploadRow(
             upload_id=services.new_id(),
             source=Source.RECONSTRUCTION,
             actor=by.actor,
-            begun_time=now,
+            begun_time=services.clock(),
             finished_time=None,
             ledger_index=None,
         )
-        series_id = services.new_id()
         facts = ImageFacts(
             group=sha256(series_id.encode()).hex(),
             series_uid=series_id,
@@ -120,40 +132,42 @@ class Filing:
             body_part=of.body_part,
             number=None if of.number is None else min(of.number * 100 + 1, 2**31 - 1),
         )
-        files = []
-        for number, path in enumerate(paths):
-            data = await asyncio.to_thread(path.read_bytes)
-            digest = sha256(data)
-            await services.store.put(digest, data)
-            files.append(
-                FileRow(
-                    file_id=number,
-                    upload_id=upload.upload_id,
-                    path_sha256=sha256(f"{upload.upload_id}/{number}".encode()),
-                    folder="",
-                    source_sha256=digest,
-                    reason=None,
-                    series_id=series_id,
-                    sha256=digest,
-                    size_bytes=len(data),
-                    facts=facts,
-                    received_time=now,
-                )
-            )
+        files = [
+            await self._made_here(path, number, upload, series_id, facts) for number, path in enumerate(paths)
+        ]
         draft = _Draft(row=self._new(series_id, facts, Source.RECONSTRUCTION), facts=facts, added=files)
         draft.row = await self._looked_at(draft)
 
         def work(tx: Tx) -> None:
             rows.add_upload(tx, upload)
             for each in files:
-                names = ("upload_id", "path_sha256", "folder", "source_sha256", "reason", "series_id")
-                more = ("sha256", "size_bytes", "received_time")
-                values = {name: getattr(each, name) for name in (*names, *more)}
-                rows.add_file(tx, {**values, "facts": facts.to_json(), "instance_sha256": None})
-            self._write(tx, upload, [draft], 0, by, Act.RECONSTRUCT)
+                rows.add_file(tx, rows.values_of(each))
+            self._write(tx, upload, [draft], 0)
+            self._note(tx, Act.RECONSTRUCT, by, series_id)
 
         await services.database.write(work)
         return draft.row
+
+    async def _made_here(
+        self, path: Path, number: int, upload: UploadRow, series_id: str, facts: ImageFacts
+    ) -> FileRow:
+        """Keeps a file that was made here; its row."""
+        data = await asyncio.to_thread(path.read_bytes)
+        digest = sha256(data)
+        await self._services.store.put(digest, data)
+        return FileRow(
+            file_id=number,
+            upload_id=upload.upload_id,
+            path_sha256=sha256(f"{upload.upload_id}/{number}".encode()),
+            folder="",
+            source_sha256=digest,
+            reason=None,
+            series_id=series_id,
+            sha256=digest,
+            size_bytes=len(data),
+            facts=facts,
+            received_time=upload.begun_time,
+        )
 
     def _drafts(self, tx: Tx, used: Sequence[FileRow], source: Source) -> list[_Draft]:
         """Each file in a series that is there, or in a new one."""
@@ -210,15 +224,7 @@ class Filing:
             refusal=opened.refusal,
         )
 
-    def _write(
-        self,
-        tx: Tx,
-        upload: UploadRow,
-        drafts: Sequence[_Draft],
-        refused_count: int,
-        by: Principal,
-        act: Act,
-    ) -> None:
+    def _write(self, tx: Tx, upload: UploadRow, drafts: Sequence[_Draft], refused_count: int) -> None:
         services, now = self._services, self._services.clock()
         digests = [each.sha256 for draft in drafts for each in draft.added if each.sha256 is not None]
         index = None
@@ -232,8 +238,9 @@ class Filing:
             if upload.source is Source.BROWSER:
                 rows.put_into_series(tx, [each.file_id for each in draft.added], draft.row.series_id)
         rows.finish_upload(tx, upload.upload_id, now, index)
-        object_id = upload.upload_id if act is Act.UPLOAD else drafts[0].row.series_id
-        note(tx, act, time=now, actor=by.actor, origin=by.address, object_id=object_id)
+
+    def _note(self, tx: Tx, act: Act, by: Principal, object_id: str) -> None:
+        note(tx, act, time=self._services.clock(), actor=by.actor, origin=by.address, object_id=object_id)
 
 
 def _agrees(row: SeriesRow, facts: ImageFacts) -> bool:

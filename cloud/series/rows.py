@@ -87,6 +87,13 @@ def add_file(tx: Tx, values: dict[str, Any]) -> bool:
     return insert_once(tx, series_file, (series_file.c.upload_id, series_file.c.path_sha256), values)
 
 
+def values_of(file: FileRow) -> dict[str, Any]:
+    """A file's columns, for `add_file`: all but its id."""
+    values = {field: getattr(file, field) for field in FileRow.__dataclass_fields__ if field != "file_id"}
+    values["facts"] = None if file.facts is None else file.facts.to_json()
+    return {**values, "instance_sha256": None}
+
+
 def file_at(tx: Tx, upload_id: str, path_sha256: bytes) -> FileRow | None:
     """The file of this path."""
     c = series_file.c

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cloud.accounts.values import Principal
+from cloud.config import Config
 from cloud.db import Database
 from cloud.db.times import Clock
 from cloud.errors import CloudError
@@ -43,6 +45,18 @@ class SeriesSettings:
     """Whether the site declares that no text is burned into what its people upload."""
     free_min_bytes: int
     """No file is taken while the disk has less free than this, bytes."""
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """What the settings say; a quarter of the machine's memory where they say none."""
+        quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+        return cls(
+            worker_count=config.series_workers,
+            memory_bytes=config.series_memory_bytes or quarter,
+            threshold=config.series_threshold,
+            trusts_pictures=config.browser_ultrasound == "trusted",
+            free_min_bytes=config.free_min_bytes,
+        )
 
 
 class SeriesUnknown(CloudError):

@@ -31,7 +31,6 @@ from cloud.store import FileBlobStore
 
 FILE_MAX_BYTES: Final = 2 * 1024**3
 PATH_MAX: Final = 1024
-FILES_MAX: Final = 100_000
 _WRITE_BYTES: Final = 1024**2
 _LOOK_AT_DISK_BYTES: Final = 64 * 1024**2
 _FULL_AFTER_S: Final = 30.0
@@ -217,6 +216,7 @@ class SeriesUploads:
         await self._files.store.put_file(taken.sha256, taken.path)
 
         def add(tx: Tx) -> bool:
+            _check_open(tx, upload_id)
             # In the row's own transaction: of two copies that come at the same time one is used.
             if rows.is_known(tx, upload_id, "instance_sha256", instance):
                 return False
@@ -242,7 +242,12 @@ class SeriesUploads:
         )
         none = dict.fromkeys(("sha256", "facts", "instance_sha256"))
         row = {**values, **none, "reason": reason.value, "size_bytes": received.size_bytes}
-        await self._files.database.write(lambda tx: rows.add_file(tx, row))
+
+        def add(tx: Tx) -> None:
+            _check_open(tx, values["upload_id"])
+            rows.add_file(tx, row)
+
+        await self._files.database.write(add)
         return await self._row(values)
 
     async def _row(self, values: dict[str, Any]) -> FileRow:
@@ -252,6 +257,13 @@ class SeriesUploads:
         found = await self._files.database.read(read)
         assert found is not None
         return _repeated(found, values["source_sha256"])
+
+
+def _check_open(tx: Tx, upload_id: str) -> None:
+    """In the transaction that adds a file: one that was finished meanwhile takes none. Raises UploadClosed."""
+    upload = rows.upload_of(tx, upload_id)
+    if upload is None or upload.finished_time is not None:
+        raise UploadClosed("the upload was finished")
 
 
 def _repeated(there: FileRow, source_sha256: bytes) -> FileRow:

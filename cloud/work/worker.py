@@ -138,6 +138,11 @@ class InferenceWorker:
         """Whether no image is being read, stored or waited for, as far as is known."""
         return not self._running and not self._may_be_more and not self._services.reader.under_way
 
+    @property
+    def busy_count(self) -> int:
+        """Images that are being read now."""
+        return self._services.reader.under_way
+
     def forget_ahead(self) -> None:
         """Drops what was read ahead: it was read by models that do not answer any more."""
         self._ahead.close()

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from cloud.accounts.roles import Role
 from cloud.console.api.access import RULES
+from cloud.publish.worklist import read_item
 from tests.browser.conftest import address, sign_in
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict
@@ -39,10 +40,22 @@ def _live(console: RunningConsole) -> str:
     return address(console, capture)
 
 
+def _report(console: RunningConsole) -> str:
+    world = console.world
+    capture = console.do(
+        world.result(21, Verdict(finding="ventriculomegaly", probability=0.93, ventricle_mm=12.6))
+    )
+    item = console.do(world.database.read(lambda tx: read_item(tx, capture)))
+    assert item is not None
+    assert item.examination is not None
+    return f"/report/{item.examination.examination_id}"
+
+
 PAGES: Final[Mapping[str, Callable[[RunningConsole], Visit]]] = {
     "/": lambda console: Visit(path="/"),
     "/live": lambda console: Visit(path="/live"),
     "/live/{examination_id}": lambda console: Visit(path=_live(console), role=Role.DOCTOR),
+    "/report/{examination_id}": lambda console: Visit(path=_report(console), role=Role.DOCTOR),
     "/login": lambda console: Visit(path="/login", role=None),
     "/welcome": lambda console: Visit(path="/welcome", role=None),
     "/account": lambda console: Visit(path="/account"),

@@ -65,9 +65,10 @@ def test_the_length_is_chosen(page: Page, console: RunningConsole) -> None:
     """BPD, OFD and the ventricle have their own curves; what was not measured is not offered."""
     console.do(console.world.result(SEED, Verdict(ventricle_mm=6.6)))
     page.goto("/")
-    choice = chart(page).get_by_role("group", name="Length")
-    expect(choice.get_by_role("button")).to_have_text(["HC", "BPD", "OFD", "Ventricle"])
-    choice.get_by_role("button", name="Ventricle").click()
+    choice = chart(page).get_by_role("radiogroup", name="Length")
+    expect(choice.locator("label")).to_have_text(["HC", "BPD", "OFD", "Ventricle"])
+    choice.get_by_role("radio", name="HC").press("ArrowLeft")
+    expect(choice.get_by_role("radio", name="Ventricle")).to_be_checked()
     expect(chart(page)).to_contain_text("6.6 ±")
     expect(chart(page).get_by_role("button", name="Enlarge the growth chart of Ventricle")).to_be_enabled()
 
@@ -80,7 +81,7 @@ def test_the_table_is_the_standard(page: Page, console: RunningConsole, measure:
     page.goto("/")
     give_age(page, 24)
     word = {"hc": "HC", "ventricle_width": "Ventricle"}[measure.value]
-    chart(page).get_by_role("button", name=word, exact=True).click()
+    chart(page).get_by_text(word, exact=True).click()
     chart(page).get_by_role("button", name="Enlarge").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("canvas")).to_be_visible()

@@ -138,7 +138,7 @@ def test_without_a_scale_everything_is_pixels(page: Page, console: RunningConsol
         page.keyboard.press("Enter")
     expect(own(page).get_by_role("listitem")).to_have_count(2)
     expect(own(page)).to_contain_text("Pixels: the scale of this image is not known.")
-    expect(own(page)).to_contain_text("By square pixels. Pixels: the scale of this image is not known.")
+    expect(own(page)).to_contain_text("As if pixels were square: the scale of this image is not known.")
 
 
 def test_measuring_needs_no_pointer(page: Page, console: RunningConsole) -> None:

@@ -143,7 +143,7 @@ def test_each_image_keeps_its_view(page: Page, console: RunningConsole) -> None:
 
 def test_two_stills_beside_each_other(page: Page, console: RunningConsole) -> None:
     """Pinned, the still waits for another one; each side has its own view and overlays, and tools are meant for the
-    one that was touched last. Escape leaves with the chosen one."""
+    one that was touched last, unless the zoom is linked. Escape leaves with the chosen one."""
     older = console.do(console.world.result(24, Verdict()))
     newer = opened(page, console)
     page.get_by_role("button", name="Pin this still").click()
@@ -164,6 +164,17 @@ def test_two_stills_beside_each_other(page: Page, console: RunningConsole) -> No
     expect(left.locator("ellipse.edge")).to_have_count(0)
     page.keyboard.press("1")
     expect(left.locator("ellipse.edge")).to_have_count(1)
+    right.get_by_label("Zoom both").check()
+    expect(left.get_by_label("Zoom, percent")).to_have_value("125")
+    right.locator("svg.still").click()
+    page.keyboard.press("-")
+    for side in (left, right):
+        expect(side.get_by_label("Zoom, percent")).to_have_value("100")
+    right.get_by_label("Zoom both").uncheck()
+    right.locator("svg.still").click()
+    page.keyboard.press("+")
+    expect(right.get_by_label("Zoom, percent")).to_have_value("125")
+    expect(left.get_by_label("Zoom, percent")).to_have_value("100")
     page.locator(f'[data-capture="{newer}"] button').click()
     expect(stills).to_have_count(1)
     page.locator(f'[data-capture="{older}"] button').click()

@@ -16,21 +16,29 @@ from cloud.console.api import (
     assessments,
     audit,
     captures,
+    devices,
     events,
     examinations,
     facts,
     growth,
+    ledger,
     ledger_files,
+    model_life,
+    oidc,
     pictures,
+    reports,
     scales,
     series,
     sessions,
+    system,
     tokens,
     uploads,
     users,
 )
+from cloud.console.api.described import complete
 from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
+from cloud.console.api.measure import Measure
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
 from cloud.errors import RetryLater
@@ -51,6 +59,8 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.state.services = services
     app.state.started_time = services.clock()
     app.include_router(ledger_files.router())
+    app.include_router(oidc.router())
+    app.include_router(system.metrics_router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
@@ -58,8 +68,9 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.add_exception_handler(series.Conflict, series.conflict)
     app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
-    app.add_middleware(Door, accounts=services.accounts)
+    app.add_middleware(Door, accounts=services.accounts, limits=services.limits)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
+    app.add_middleware(Measure, answered=services.monitor.exposition.answered)
     return app
 
 
@@ -92,7 +103,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _described_api() -> FastAPI:
-    app = FastAPI(
+    app = _Described(
         title="SonoRelay console",
         version=API_VERSION,
         description=_DESCRIPTION,
@@ -103,6 +114,7 @@ def _described_api() -> FastAPI:
     )
     app.include_router(captures.router())
     app.include_router(examinations.router())
+    app.include_router(reports.router())
     app.include_router(acts.router())
     app.include_router(events.router())
     app.include_router(pictures.router())
@@ -112,11 +124,25 @@ def _described_api() -> FastAPI:
     app.include_router(facts.router())
     app.include_router(series.router())
     app.include_router(uploads.router())
+    app.include_router(ledger.router())
     app.include_router(sessions.router())
     app.include_router(users.router())
     app.include_router(tokens.router())
     app.include_router(audit.router())
+    app.include_router(model_life.router())
+    app.include_router(devices.router())
+    app.include_router(system.router())
     return app
+
+
+class _Described(FastAPI):
+    """Its description also says what the door answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
 
 
 def _operation_id(route: APIRoute) -> str:

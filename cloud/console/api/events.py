@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from cloud.accounts.values import Principal
+from cloud.console.api.alarms import AlarmNews
 from cloud.console.api.examination_models import ExaminationGone
 from cloud.console.api.present import work_item
 from cloud.console.api.present_examinations import examination
@@ -24,6 +25,7 @@ from cloud.db import Tx
 from cloud.examinations.leads import leads_of
 from cloud.examinations.read import read_examination
 from cloud.items import Event, WorkItem
+from cloud.monitor.book import ALARMS_TOPIC
 from cloud.publish.worklist import read_item
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -43,6 +45,7 @@ def router() -> APIRouter:
             "Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it "
             "comes an `examination` event with its examination as it is now (Examination), or `examination_gone` "
             "(ExaminationGone), under the id before: who is cut off between the two gets both again. "
+            "An `alarm` event, which has no id, carries every alarm that is not over (Raised). "
             "A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. "
             "The stream ends when the session is locked or ends; it does not keep one alive."
         ),
@@ -75,13 +78,18 @@ async def event_stream(services: ConsoleServices, after: int, reader: Principal)
     def encode(tx: Tx, events: Sequence[Event]) -> list[bytes] | None:
         return _encode(tx, services, events) if services.accounts.sign_in.is_open(tx, reader) else None
 
+    news = AlarmNews(services.monitor.book)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
-    async with contextlib.aclosing(services.hub.batches(after, quiet_s=services.heartbeat_s)) as batches:
+    batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)
+    async with contextlib.aclosing(batches):
         async for batch in batches:
             encoded = await services.database.read(partial(encode, events=batch.events))
             if encoded is None:
                 return
-            if not batch.events:
+            told = news.take()
+            if told is not None:
+                yield told
+            elif not batch.events:
                 yield KEEPALIVE_COMMENT
             for data in encoded:
                 yield data

@@ -40,11 +40,17 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/")
     @routes.get("/live")
     @routes.get("/live/{examination_id}")
+    @routes.get("/viewer")
+    @routes.get("/viewer/{series_id}")
+    @routes.get("/report/{examination_id}")
     @routes.get("/login")
     @routes.get("/welcome")
+    @routes.get("/unlocked")
     @routes.get("/account")
+    @routes.get("/ledger")
     @routes.get("/admin")
     @routes.get("/admin/{part}")
+    @routes.get("/system")
     def get_page() -> Response:
         if not index.is_file():
             return HTMLResponse(_NOT_BUILT, status_code=503)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from cloud.accounts.values import Principal
@@ -27,7 +27,7 @@ from cloud.console.api.services import Injected
 from cloud.console.api.sessions import REFUSED, Signed
 from cloud.series.catalogue import PAGE_MAX, CursorInvalid
 from cloud.series.errors import HeaderRefused, SeriesRefused, SliceInvalid, SliceUnreadable
-from cloud.series.header import Vector
+from cloud.series.header import Place, Vector
 from cloud.series.messages import Cut, CutMade, Frame, OpenedFacts, SlabMode, Sweep
 from cloud.series.service import SeriesChanged, SeriesUnknown
 from cloud.series.workers import Superseded
@@ -67,6 +67,34 @@ Version = Annotated[
 ]
 
 
+def cut_asked(
+    c: Triple,
+    u: Triple,
+    v: Triple,
+    size: Annotated[int, Query(ge=1, le=SIZE_MAX_PX, description="Side, pixels.")] = 512,
+    px: Annotated[float, Query(description="Side of a pixel, mm.")] = 1.0,
+    slab: Annotated[float, Query(description="Thickness, mm.")] = 0.0,
+    mode: Annotated[SlabMode, Query(description="What of a slab is shown.")] = SlabMode.MEAN,
+) -> Cut:
+    """The plane that the query asks for. Answers 422 where it is none."""
+    try:
+        return Cut(
+            centre_mm=_vector("c", c),
+            u=_unit("u", _vector("u", u)),
+            v=_unit("v", _vector("v", v)),
+            size_px=size,
+            pixel_mm=px,
+            slab_mm=slab,
+            mode=mode,
+        )
+    except SliceInvalid as error:
+        raise HTTPException(422, str(error)) from error
+
+
+Asked = Annotated[Cut, Depends(cut_asked)]
+"""Type of a route's parameter that holds the plane of the query."""
+
+
 class Conflict(Exception):
     """Answered 409 with a code and its sentence."""
 
@@ -87,6 +115,7 @@ def router() -> APIRouter:
     _add_lists(routes)
     _add_cuts(routes)
     _add_images(routes)
+    _add_files(routes)
     return routes
 
 
@@ -139,18 +168,11 @@ def _add_cuts(routes: APIRouter) -> None:
         signed: Signed,
         request: Request,
         series_id: UUID,
-        c: Triple,
-        u: Triple,
-        v: Triple,
-        size: Annotated[int, Query(ge=1, le=SIZE_MAX_PX, description="Side, pixels.")] = 512,
-        px: Annotated[float, Query(description="Side of a pixel, mm.")] = 1.0,
-        slab: Annotated[float, Query(description="Thickness, mm.")] = 0.0,
-        mode: Annotated[SlabMode, Query(description="What of a slab is shown.")] = SlabMode.MEAN,
+        asked: Asked,
         version: Version = None,
         pane: Annotated[str | None, Query(max_length=_PANE_MAX, description="Any name of the pane.")] = None,
     ) -> Response:
         async with _answered():
-            asked = _cut(c, u, v, size, px, slab, mode)
             row = await services.series.row(str(series_id), version)
 
             async def wanted() -> bool:
@@ -160,7 +182,10 @@ def _add_cuts(routes: APIRouter) -> None:
                 row, "cut", asked, with_volume=True, pane=_pane(signed, pane), wanted=wanted
             )
             numbers = {"X-Scale": made.scale, "X-Offset": made.offset, "X-Background": made.background}
-            return _octets(made.data, {"X-Width": size, "X-Height": size, "X-Format": "int16", **numbers})
+            return _octets(
+                made.data,
+                {"X-Width": asked.size_px, "X-Height": asked.size_px, "X-Format": "int16", **numbers},
+            )
 
     @routes.get(
         "/{series_id}/slice.png",
@@ -171,20 +196,13 @@ def _add_cuts(routes: APIRouter) -> None:
     async def get_slice_png(
         services: Injected,
         series_id: UUID,
-        c: Triple,
-        u: Triple,
-        v: Triple,
-        size: Annotated[int, Query(ge=1, le=SIZE_MAX_PX, description="Side, pixels.")] = 512,
-        px: Annotated[float, Query(description="Side of a pixel, mm.")] = 1.0,
-        slab: Annotated[float, Query(description="Thickness, mm.")] = 0.0,
-        mode: Annotated[SlabMode, Query(description="What of a slab is shown.")] = SlabMode.MEAN,
+        asked: Asked,
         window: Annotated[
             str | None, Query(max_length=80, description="Centre and width with a comma.")
         ] = None,
         version: Version = None,
     ) -> Response:
         async with _answered():
-            asked = _cut(c, u, v, size, px, slab, mode)
             shown = None if window is None else _window(window)
             row = await services.series.row(str(series_id), version)
             made: bytes = await services.series.ask(row, "png", asked, shown, with_volume=True)
@@ -196,7 +214,9 @@ def _add_images(routes: APIRouter) -> None:
         "/{series_id}/images/{index}",
         summary="One image, or one of its frames, as numbers",
         description="Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; "
-        "rgb8: red, green, blue).",
+        "rgb8: red, green, blue), X-Frames (of this image). Where the image says so: X-Spacing (from column to "
+        "column and from row to row), X-Directions (unit vectors along a row and along a column), X-Position (of "
+        "the first pixel); LPS, mm.",
         response_class=Response,
         responses=_BINARY,
     )
@@ -220,8 +240,11 @@ def _add_images(routes: APIRouter) -> None:
                 row, "frame", index, frame, pane=_pane(signed, pane), wanted=wanted
             )
             size = {"X-Width": made.width_px, "X-Height": made.height_px, "X-Format": made.format.value}
-            return _octets(made.data, {**size, "X-Scale": made.scale, "X-Offset": made.offset})
+            numbers = {"X-Scale": made.scale, "X-Offset": made.offset, "X-Frames": made.frame_count}
+            return _octets(made.data, {**size, **numbers, **_place(made.place)})
 
+
+def _add_files(routes: APIRouter) -> None:
     @routes.get(
         "/{series_id}/dicom.zip",
         summary="The series' DICOM files, as they are stored: de-identified",
@@ -276,6 +299,19 @@ def _octets(data: bytes, headers: dict[str, object]) -> Response:
     return Response(data, media_type=OCTETS, headers={"Cache-Control": CACHE_CONTROL, **named})
 
 
+def _place(place: Place) -> dict[str, object]:
+    """What an image says of where it lies; nothing of what it does not say."""
+    named: dict[str, tuple[float, ...]] = {}
+    if place.pixel_spacing_mm is not None:
+        rows_mm, columns_mm = place.pixel_spacing_mm
+        named["X-Spacing"] = (columns_mm, rows_mm)
+    if place.row_direction is not None and place.column_direction is not None:
+        named["X-Directions"] = (*place.row_direction, *place.column_direction)
+    if place.position_mm is not None:
+        named["X-Position"] = place.position_mm
+    return {name: ",".join(f"{value:.6f}" for value in values) for name, values in named.items()}
+
+
 def _pane(signed: Principal, pane: str | None) -> str | None:
     """A pane of one browser, so that nobody's request takes the place of another person's."""
     if pane is None:
@@ -304,18 +340,6 @@ def _window(text: str) -> tuple[float, float]:
     if width < 1:
         raise SliceInvalid("the width of a window is at least 1")
     return center, width
-
-
-def _cut(c: str, u: str, v: str, size: int, px: float, slab: float, mode: SlabMode) -> Cut:
-    return Cut(
-        centre_mm=_vector("c", c),
-        u=_unit("u", _vector("u", u)),
-        v=_unit("v", _vector("v", v)),
-        size_px=size,
-        pixel_mm=px,
-        slab_mm=slab,
-        mode=mode,
-    )
 
 
 def _unit(name: str, vector: Vector) -> Vector:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query, Request
+from starlette.requests import ClientDisconnect
 
 from cloud.accounts.values import Principal
 from cloud.console.api.models import Problem
@@ -102,3 +103,6 @@ async def _answered() -> AsyncIterator[None]:
         raise HTTPException(409, str(error)) from error
     except PathInvalid as error:
         raise HTTPException(422, str(error)) from error
+    except ClientDisconnect as error:
+        # Nobody reads it; without it the log would tell of a fault.
+        raise HTTPException(400, "The file did not come whole.") from error

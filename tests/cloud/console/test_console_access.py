@@ -43,6 +43,8 @@ BODIES: dict[tuple[str, str], Any] = {
         "result_ledger_index": 0,
         "decision": "agree",
     },
+    ("POST", "/api/system/alarms/{alarm_id}/acknowledge"): {"note": ""},
+    ("PUT", "/api/system/rules/{rule}"): {},
 }
 ENDS_THE_SESSION = ("DELETE", "/api/session"), ("POST", "/api/session/lock")
 
@@ -116,6 +118,7 @@ def test_only_these_are_open() -> None:
     """Page, published ledger, health, and what a person without a session needs to get one."""
     api = {key for key, rule in RULES.items() if rule.standing is Standing.OPEN and key[1].startswith("/api")}
     sign_in = {("POST", f"/api/{name}") for name in ("session", "first-administrator", "password")}
+    sign_in |= {("GET", f"/api/oidc/{name}") for name in ("begin", "callback")}
     assert {("GET", "/api/health/live"), ("GET", "/api/health/ready"), *sign_in} == api
     assert [("GET", "/api/session")] == [k for k, r in RULES.items() if r.standing is Standing.ANYBODY]
 

@@ -120,6 +120,7 @@ def test_an_unusable_id_starts_at_now(console: RunningConsole, unusable: str) ->
 def test_a_quiet_stream_says_that_it_lives(console: RunningConsole) -> None:
     """Comments come while nothing changes, so that a dead connection is noticed."""
     with events(console) as stream:
+        stream.named("alarm")
         assert [{"": "ping"}, {"": "ping"}] == [next(stream).fields, next(stream).fields]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,11 @@ import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.audit import COMMAND, LOCAL
+from cloud.accounts.oidc import OidcRules
 from cloud.accounts.passwords import Parameters, Passwords
+from cloud.accounts.provider import Provider
 from cloud.accounts.roles import Role
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.console.api.services import ConsoleServices
 from cloud.console.api.site import Site
@@ -36,6 +40,7 @@ from cloud.ingest import captures
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
 from cloud.ledger.keys import load_key
+from cloud.monitor.channels import Channel, Sender
 from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
@@ -50,6 +55,7 @@ from tests.cloud.console.readings import brain_shot as brain_shot
 from tests.cloud.console.readings import made_reading as made_reading
 from tests.cloud.console.readings import png_of as png_of
 from tests.cloud.console.readings import spread
+from tests.cloud.monitor.made import made_monitor
 from tests.cloud.series_site import SETTINGS, open_test_series
 
 DEVICE = "us-room-3"
@@ -311,8 +317,11 @@ async def open_world(
     heartbeat_s: float = 5.0,
     fetal_sex: FetalSex = FetalSex.WITHHOLD,
     settings: SeriesSettings = SETTINGS,
+    provider: tuple[Provider, OidcRules] | tuple[None, None] = (None, None),
+    senders: Mapping[Channel, Sender] | None = None,
+    **more: Any,
 ) -> World:
-    """An empty world in `folder`."""
+    """An empty world in `folder`; with `provider` people come through it too."""
     upgrade(folder / "state.sqlite")
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
@@ -320,9 +329,14 @@ async def open_world(
     ledger_dir.mkdir(exist_ok=True)
     ledger = await open_or_begin(ledger_dir, database, ORIGIN, folder / "log.key")
     bus = TopicBus()
+    hub = Hub(database, bus)
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
-        database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+        database=database,
+        clock=clock,
+        random=secrets.token_bytes,
+        passwords=passwords,
+        seal=open_seal(folder, database, secrets.token_bytes),
     )
     sex = SexPolicy(fetal_sex)
     examinations = ExaminationServices(
@@ -337,8 +351,8 @@ async def open_world(
     series = open_test_series(folder, ORIGIN, database, store, ledger, clock, settings)
     services = ConsoleServices(
         database=database,
-        accounts=make_accounts(accounts),
-        hub=Hub(database, bus),
+        accounts=make_accounts(accounts, *provider),
+        hub=hub,
         store=store,
         series=series,
         ledger=ledger,
@@ -346,9 +360,11 @@ async def open_world(
         examinations=make_examinations(examinations),
         engine=engine,
         site=Site(sex=sex),
+        monitor=await made_monitor(folder, database, ledger, hub, bus, clock, senders or {}),
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,
+        **more,
     )
     return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 

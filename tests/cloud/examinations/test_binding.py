@@ -15,6 +15,7 @@ from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import examination, examination_capture
 from cloud.examinations.adopt import adopt
 from cloud.examinations.binding import GUESSED_MAX, Identity
+from cloud.examinations.protocol import shipped_protocol
 from cloud.examinations.read import read_examination
 from cloud.publish.worklist import read_item
 from tests.cloud.conftest import refusal_of
@@ -199,7 +200,7 @@ async def test_the_manifest_binds_over_the_wire(running: Any, agent: Any) -> Non
         item = read_item(tx, made.capture_id)
         assert item is not None
         assert item.examination is not None
-        stored = read_examination(tx, item.examination.examination_id)
+        stored = read_examination(tx, shipped_protocol(), item.examination.examination_id)
         assert stored is not None
     await asyncio.to_thread(database.close)
     assert ("study", "S0123456789ABCDE", 147.0) == (

@@ -9,7 +9,6 @@ import pytest
 
 from cloud.__main__ import main
 from cloud.accounts.roles import Role
-from cloud.build import site_protocol
 from cloud.config import Config
 from cloud.errors import ConfigInvalid
 from cloud.examinations.protocol import (
@@ -22,6 +21,7 @@ from cloud.examinations.protocol import (
 from cloud.infer.reading import SubPlane
 from cloud.infer.reasons import AbstainReason
 from cloud.policy.sex import FetalSex, SexPolicy
+from cloud.site_files import site_protocol
 from tests.cloud.console.people import ask, person
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict

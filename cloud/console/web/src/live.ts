@@ -2,8 +2,9 @@
 // changes are applied; an older answer never overwrites a newer one.
 import { reactive, shallowReactive } from 'vue';
 
+import { forgetAlarms, onAlarm } from './alarms';
 import { api, type Examination, type ExaminationDetail, type Review, type WorkItem } from './api/client';
-import { refresh, session } from './session';
+import { may, refresh, session } from './session';
 import { follow, type Change, type StreamState } from './stream';
 
 type Connection = 'connecting' | 'catching-up' | 'live' | 'offline';
@@ -161,6 +162,7 @@ function onCapture(item: WorkItem, id: number): void {
 }
 
 function onChange({ name, id, data }: Change): void {
+  if (name === 'alarm') return onAlarm(data);
   const said: unknown = JSON.parse(data);
   if (name === 'capture') onCapture(said as WorkItem, id);
   else if (name === 'examination') onExamination(said as Examination, id);
@@ -193,7 +195,8 @@ let end: (() => void) | undefined;
 /** Follows all changes; what changed while nobody followed is fetched. */
 export function connect(): void {
   if (end || !session.facts) return;
-  end = follow(session.facts.name, { change: onChange, state: onState, refused: () => void refresh() });
+  const address = may('see_images') ? '/api/events' : '/api/system/events';
+  end = follow(session.facts.name, address, { change: onChange, state: onState, refused: () => void refresh() });
 }
 
 /** Follows no more while nobody may look; what is on the page stays as it is. */
@@ -208,6 +211,7 @@ export function pause(): void {
 /** Forgets everything: the next person who signs in may not be the same. */
 export function forget(): void {
   pause();
+  forgetAlarms();
   for (const kept of [examinations, captures, details, versions, unread, shownMs]) kept.clear();
   live.opened = '';
 }

@@ -5,7 +5,7 @@ export type StreamState = 'opening' | 'open' | 'lost';
 
 export interface Change {
   name: (typeof NAMES)[number];
-  /** The change's number; what is fetched says up to which one it knows. */
+  /** The change's number, where it has one; what is fetched says up to which one it knows. */
   id: number;
   /** JSON. */
   data: string;
@@ -21,13 +21,13 @@ export interface Heard {
 
 type Said = { kind: 'hello' } | { kind: 'beat'; state: StreamState } | { kind: 'change'; change: Change };
 
-const NAMES = ['examination', 'examination_gone', 'capture'] as const;
+const NAMES = ['examination', 'examination_gone', 'capture', 'alarm'] as const;
 const REOPEN_MS = 2000;
 const BEAT_MS = 1000;
 const SILENT_MS = 4000;
 
-/** Listens for one person until the returned function is called. */
-export function follow(who: string, heard: Heard): () => void {
+/** Listens for one person to what an address streams, until the returned function is called. */
+export function follow(who: string, address: string, heard: Heard): () => void {
   const name = `sonorelay.stream.${who}`;
   const channel = new BroadcastChannel(name);
   const ended = new AbortController();
@@ -49,18 +49,21 @@ export function follow(who: string, heard: Heard): () => void {
     let stream: EventSource | undefined;
     let reopening = 0;
     let state: StreamState = 'opening';
+    // The alarms come whole, and only once to a stream that begins: who joins later gets them from here.
+    let alarm: Change | undefined;
     const turn = (to: StreamState): void => {
       state = to;
       say({ kind: 'beat', state });
       take(state);
     };
     function begin(): void {
-      const opened = new EventSource('/api/events');
+      const opened = new EventSource(address);
       stream = opened;
       opened.addEventListener('open', () => turn('open'));
       for (const each of NAMES)
         opened.addEventListener(each, (message: MessageEvent<string>) => {
           const change = { name: each, id: Number(message.lastEventId), data: message.data };
+          if (each === 'alarm') alarm = change;
           say({ kind: 'change', change });
           heard.change(change);
         });
@@ -76,7 +79,11 @@ export function follow(who: string, heard: Heard): () => void {
     begin();
     const beat = () => say({ kind: 'beat', state });
     const beating = setInterval(beat, BEAT_MS);
-    const answer = ({ data }: MessageEvent<Said>) => data.kind === 'hello' && beat();
+    const answer = ({ data }: MessageEvent<Said>) => {
+      if (data.kind !== 'hello') return;
+      beat();
+      if (alarm) say({ kind: 'change', change: alarm });
+    };
     channel.addEventListener('message', answer);
     leading = true;
     return new Promise((resolve) => {

@@ -124,6 +124,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/examinations/{examination_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report, worded, for the page */
+        get: operations["get_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/report.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report as PDF/A */
+        get: operations["get_report_pdf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/captures/{capture_id}/examination": {
         parameters: {
             query?: never;
@@ -219,7 +253,7 @@ export interface paths {
         };
         /**
          * Changes as server-sent events
-         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it comes an `examination` event with its examination as it is now (Examination), or `examination_gone` (ExaminationGone), under the id before: who is cut off between the two gets both again. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
+         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it comes an `examination` event with its examination as it is now (Examination), or `examination_gone` (ExaminationGone), under the id before: who is cut off between the two gets both again. An `alarm` event, which has no id, carries every alarm that is not over (Raised). A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
          */
         get: operations["get_events"];
         put?: never;
@@ -469,7 +503,7 @@ export interface paths {
         };
         /**
          * One image, or one of its frames, as numbers
-         * @description Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; rgb8: red, green, blue).
+         * @description Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; rgb8: red, green, blue), X-Frames (of this image). Where the image says so: X-Spacing (from column to column and from row to row), X-Directions (unit vectors along a row and along a column), X-Position (of the first pixel); LPS, mm.
          */
         get: operations["get_series_image"];
         put?: never;
@@ -577,6 +611,125 @@ export interface paths {
         };
         /** How far an upload is, and what came of it */
         get: operations["get_upload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log as it is now */
+        get: operations["get_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries, newest first */
+        get: operations["list_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entry */
+        get: operations["get_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}/bytes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of an entry, as its receipt proves them */
+        get: operations["get_entry_bytes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of an entry (tlog-proof) */
+        get: operations["get_entry_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proof that the log only grew */
+        get: operations["get_consistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a print (by its trace id) or an image stands in the log */
+        get: operations["find_places"];
         put?: never;
         post?: never;
         delete?: never;
@@ -861,22 +1014,293 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All models and their versions in use */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions with their cards, history and comparisons of a model */
+        get: operations["get_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a version answer from now on, without a restart */
+        post: operations["promote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the version before answer again */
+        post: operations["roll_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/shadow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a version read along, or none */
+        put: operations["set_shadow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All devices */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Revoke a device, or allow it again */
+        patch: operations["change_device"];
+        trace?: never;
+    };
+    "/api/system/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources, agents, ways out, as they are now */
+        get: operations["get_system_now"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The course of metrics */
+        get: operations["get_system_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alarms, and those that are over */
+        get: operations["list_alarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/alarms/{alarm_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that one takes care of an alarm */
+        post: operations["acknowledge_alarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules of alarms */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/rules/{rule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a rule */
+        put: operations["change_rule"];
+        post?: never;
+        /** Take a change of a rule back */
+        delete: operations["reset_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/ways-out/{channel}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message; the answer says what came of it */
+        post: operations["try_way_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alarms as server-sent events
+         * @description An `alarm` event (Raised) at once and after each change, for readers who may not see images.
+         */
+        get: operations["get_alarm_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcknowledgeAsked
+         * @description That somebody takes care of an alarm.
+         */
+        AcknowledgeAsked: {
+            /**
+             * Note
+             * @description What they want to say; may be empty.
+             * @default
+             */
+            note: string;
+        };
+        /**
          * Act
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "examination_look" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "read_audit" | "upload" | "manage_users" | "manage_tokens";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
         /**
          * AgeGiven
          * @description A gestational age: exactly one of the three.
@@ -904,6 +1328,153 @@ export interface components {
          * @enum {string}
          */
         AgeSource: "header" | "days" | "lmp" | "edd";
+        /**
+         * Agent
+         * @description An agent beside an ultrasound machine.
+         */
+        Agent: {
+            /**
+             * Device Id
+             * @description Its device number.
+             */
+            device_id: string;
+            /**
+             * Connected
+             * @description Whether it holds a stream now.
+             */
+            connected: boolean;
+            /**
+             * First Seen Time
+             * Format: date-time
+             * @description When it first spoke.
+             */
+            first_seen_time: string;
+            /**
+             * Last Seen Time
+             * Format: date-time
+             * @description When it was last heard.
+             */
+            last_seen_time: string;
+            /**
+             * Clock Offset Ms
+             * @description Its clock minus the server's, at its last print.
+             */
+            clock_offset_ms: number;
+            /**
+             * Captures Last Day
+             * @description Prints of the last 24 hours.
+             */
+            captures_last_day: number;
+            /**
+             * Captures Missing
+             * @description Announced within 24 hours, and did not come.
+             */
+            captures_missing: number;
+        };
+        /**
+         * AlarmFacts
+         * @description An alarm.
+         */
+        AlarmFacts: {
+            /**
+             * Alarm Id
+             * @description UUID.
+             */
+            alarm_id: string;
+            /**
+             * Rule
+             * @description Rule that raised it.
+             */
+            rule: string;
+            /** @description What was watched. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Subject
+             * @description Which device, model, core; empty where there is only one.
+             */
+            subject: string;
+            /** @description Warning or critical. */
+            severity: components["schemas"]["Severity"];
+            /** @description Pending, firing, acknowledged or cleared. */
+            state: components["schemas"]["AlarmState"];
+            /**
+             * Value
+             * @description The newest value; of one that is over the last one.
+             */
+            value: number;
+            /**
+             * Threshold
+             * @description The threshold when it was raised.
+             */
+            threshold: number;
+            /** @description What has happened and what to do. */
+            text: components["schemas"]["Sentence"];
+            /**
+             * Began Time
+             * Format: date-time
+             * @description When the threshold was passed.
+             */
+            began_time: string;
+            /**
+             * Fired Time
+             * @description When it became an alarm.
+             */
+            fired_time: string | null;
+            /**
+             * Acknowledged Time
+             * @description When somebody acknowledged it.
+             */
+            acknowledged_time: string | null;
+            /**
+             * Acknowledged By
+             * @description Who.
+             */
+            acknowledged_by: string | null;
+            /**
+             * Note
+             * @description What they wrote.
+             */
+            note: string | null;
+            /**
+             * Cleared Time
+             * @description When it was over.
+             */
+            cleared_time: string | null;
+        };
+        /**
+         * AlarmState
+         * @description Where an alarm stands.
+         * @enum {string}
+         */
+        AlarmState: "pending" | "firing" | "acknowledged" | "cleared";
+        /**
+         * Alarms
+         * @description Alarms and a page of those that are over.
+         */
+        Alarms: {
+            /**
+             * Raised
+             * @description Not over: critical ones first, then the newest.
+             */
+            raised: components["schemas"]["AlarmFacts"][];
+            /**
+             * Pending
+             * @description Beyond a threshold, not for long enough yet.
+             */
+            pending: components["schemas"]["AlarmFacts"][];
+            /**
+             * Past
+             * @description Over, newest first.
+             */
+            past: components["schemas"]["AlarmFacts"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: string | null;
+        };
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -1072,6 +1643,94 @@ export interface components {
          */
         CaptureState: "incoming" | "analysing" | "result" | "refused" | "held" | "missing";
         /**
+         * CardFigure
+         * @description A figure of a card.
+         */
+        CardFigure: {
+            /**
+             * Name
+             * @description What was measured.
+             */
+            name: string;
+            /**
+             * Value
+             * @description The figure.
+             */
+            value: number | null;
+            /**
+             * Low 95
+             * @description Lower end of its 95 % interval.
+             */
+            low_95: number | null;
+            /**
+             * High 95
+             * @description Upper end of its 95 % interval.
+             */
+            high_95: number | null;
+            /**
+             * Unit
+             * @description Its unit, where the card has one.
+             */
+            unit: string;
+            /**
+             * Note
+             * @description On which data, where the card says so.
+             */
+            note: string;
+        };
+        /**
+         * CardShown
+         * @description A version's card in short.
+         */
+        CardShown: {
+            /**
+             * Task
+             * @description What the model does.
+             */
+            task: string;
+            /**
+             * Notice
+             * @description What it is not for.
+             */
+            notice: string;
+            /**
+             * Labels
+             * @description What it tells apart.
+             */
+            labels: string[];
+            /**
+             * Data
+             * @description On which data it was trained or measured.
+             */
+            data: string[];
+            /**
+             * Split
+             * @description How training data and figures were kept apart.
+             */
+            split: string;
+            /**
+             * Baseline
+             * @description What a simple way reaches on the same data.
+             */
+            baseline: components["schemas"]["CardFigure"][];
+            /**
+             * Metrics
+             * @description What the version reaches.
+             */
+            metrics: components["schemas"]["CardFigure"][];
+            /**
+             * Known Failures
+             * @description Where it fails.
+             */
+            known_failures: string[];
+        };
+        /**
+         * Channel
+         * @description A way out.
+         * @enum {string}
+         */
+        Channel: "webhook" | "mail";
+        /**
          * CodeGiven
          * @description A one-time code.
          */
@@ -1102,6 +1761,23 @@ export interface components {
              * @description The same as a QR code: SVG in a data address, made by this server.
              */
             qr: string;
+        };
+        /**
+         * Comparison
+         * @description On which side of the threshold the alarm lies.
+         * @enum {string}
+         */
+        Comparison: "above" | "below";
+        /**
+         * ConsistencyProof
+         * @description Proof that a log only grew (RFC 6962, 2.1.2).
+         */
+        ConsistencyProof: {
+            /**
+             * Hashes
+             * @description Hashes of 32 bytes each, base64.
+             */
+            hashes: string[];
         };
         /**
          * Corrected
@@ -1160,6 +1836,21 @@ export interface components {
             ellipse?: components["schemas"]["EllipseGiven"] | null;
         };
         /**
+         * Course
+         * @description The course of one metric.
+         */
+        Course: {
+            /** @description What was read. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Values
+             * @description One for each time; null where there is none.
+             */
+            values: (number | null)[];
+        };
+        /**
          * Crop
          * @description The square that was classified, in still pixels; it may leave the still.
          */
@@ -1186,6 +1877,71 @@ export interface components {
          * @enum {string}
          */
         Decision: "agree" | "disagree";
+        /**
+         * DeviceChangeAsked
+         * @description A change of a device.
+         */
+        DeviceChangeAsked: {
+            /**
+             * Revoked
+             * @description True: it is refused from the next call on.
+             */
+            revoked: boolean;
+        };
+        /**
+         * DeviceList
+         * @description All devices.
+         */
+        DeviceList: {
+            /**
+             * Devices
+             * @description By number.
+             */
+            devices: components["schemas"]["DeviceShown"][];
+        };
+        /**
+         * DeviceShown
+         * @description A device at the edge.
+         */
+        DeviceShown: {
+            /**
+             * Device Id
+             * @description Device number.
+             */
+            device_id: string;
+            /**
+             * Verifier Key
+             * @description The key of its first word: the only one it may use.
+             */
+            verifier_key: string;
+            /**
+             * First Seen Time
+             * Format: date-time
+             * @description When it gave its first word.
+             */
+            first_seen_time: string;
+            /**
+             * Last Seen Time
+             * Format: date-time
+             * @description When it last announced something.
+             */
+            last_seen_time: string;
+            /**
+             * Clock Offset Ms
+             * @description Its clock minus this server's at that moment.
+             */
+            clock_offset_ms: number;
+            /**
+             * Print Count
+             * @description Prints that it announced.
+             */
+            print_count: number;
+            /**
+             * Revoked
+             * @description Whether it is refused.
+             */
+            revoked: boolean;
+        };
         /**
          * EdgeReasonText
          * @description Why an image did not get through.
@@ -1619,6 +2375,12 @@ export interface components {
             reference: string | null;
         };
         /**
+         * GpuState
+         * @description Whether graphics processors are watched.
+         * @enum {string}
+         */
+        GpuState: "watched" | "no_library" | "no_driver";
+        /**
          * Growth
          * @description Where a length lies among healthy pregnancies of the given age.
          */
@@ -1810,6 +2572,12 @@ export interface components {
          */
         Kind: "volume" | "stack" | "loop";
         /**
+         * Language
+         * @description What a report is written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /**
          * LeadFacts
          * @description The image or print that gives an examination its state.
          */
@@ -1839,6 +2607,122 @@ export interface components {
              * @description Why there is no finding; see /api/reasons.
              */
             reason: string | null;
+        };
+        /**
+         * LedgerEntry
+         * @description An entry in words; whoever needs to rely on it checks its bytes with its receipt.
+         */
+        LedgerEntry: {
+            /**
+             * Index
+             * @description Place in the log, from 0.
+             */
+            index: number;
+            /**
+             * Kind
+             * @description block, result, model, audit, ...; unknown where it is of another form.
+             */
+            kind: string;
+            /**
+             * Time
+             * @description What it says of when.
+             */
+            time: string | null;
+            /**
+             * By
+             * @description What it says of who.
+             */
+            by: string | null;
+            /**
+             * Signer
+             * @description Name of the key in its signature line.
+             */
+            signer: string | null;
+            /**
+             * Signer Key
+             * @description Verifier key of that name that this server knows: the log's, or a device's.
+             */
+            signer_key: string | null;
+            /**
+             * Fields
+             * @description Its lines, by their first words.
+             */
+            fields: {
+                [key: string]: string;
+            };
+            /**
+             * Text
+             * @description All of it; null where it is no text.
+             */
+            text: string | null;
+            /**
+             * Leaf Hash
+             * @description SHA-256 over a zero byte and the entry, hexadecimal.
+             */
+            leaf_hash: string;
+            /**
+             * Size Bytes
+             * @description Its length.
+             */
+            size_bytes: number;
+        };
+        /**
+         * LedgerFacts
+         * @description The log as it is now.
+         */
+        LedgerFacts: {
+            /**
+             * Origin
+             * @description Name of the log.
+             */
+            origin: string;
+            /**
+             * Size
+             * @description Entries in it.
+             */
+            size: number;
+            /**
+             * Root
+             * @description Merkle root over them, hexadecimal.
+             */
+            root: string;
+            /**
+             * Verifier Key
+             * @description Key that signs its checkpoints. A copy from elsewhere proves more.
+             */
+            verifier_key: string;
+            /**
+             * Checkpoint
+             * @description The newest checkpoint, as signed.
+             */
+            checkpoint: string;
+        };
+        /**
+         * LedgerPage
+         * @description Some entries, newest first.
+         */
+        LedgerPage: {
+            /**
+             * Entries
+             * @description Entries.
+             */
+            entries: components["schemas"]["LedgerEntry"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: number | null;
+        };
+        /**
+         * LedgerPlaces
+         * @description Where something stands in the log.
+         */
+        LedgerPlaces: {
+            /**
+             * Indices
+             * @description Indices, lowest first; none where nothing is known of it.
+             */
+            indices: number[];
         };
         /**
          * LeftOut
@@ -2116,6 +3000,12 @@ export interface components {
             formula: string;
         };
         /**
+         * Metric
+         * @description Everything that is watched.
+         * @enum {string}
+         */
+        Metric: "cpu_percent" | "cpu_core_percent" | "memory_percent" | "memory_used_bytes" | "disk_used_percent" | "disk_used_bytes" | "disk_free_bytes" | "disk_read_bytes_per_s" | "disk_written_bytes_per_s" | "network_received_bytes_per_s" | "network_sent_bytes_per_s" | "gpu_percent" | "gpu_memory_percent" | "process_cpu_percent" | "process_memory_bytes" | "process_open_files" | "event_loop_lag_ms" | "queue_depth" | "queue_oldest_s" | "jobs_leased" | "jobs_held" | "model_not_ready" | "models_busy" | "ledger_size" | "ledger_unpublished" | "checkpoint_age_s" | "outbox_position" | "readers" | "captures_last_hour" | "captures_missing" | "uploads_stalled" | "agent_silent_s" | "clock_offset_ms" | "ledger_check_failed" | "audit_check_failed" | "delivery_failures";
+        /**
          * MidlineEcho
          * @description The midline of the brain, where it is to be seen.
          */
@@ -2155,6 +3045,69 @@ export interface components {
             found: components["schemas"]["Said"] | null;
         };
         /**
+         * ModelAct
+         * @description What can be done with a model: the words of `cloud.models.rules.Action`, under a name of their own here.
+         * @enum {string}
+         */
+        ModelAct: "shipped" | "pushed" | "promoted" | "rolled-back" | "shadowed";
+        /**
+         * ModelDetail
+         * @description All about one model.
+         */
+        ModelDetail: {
+            /** @description The model. */
+            model: components["schemas"]["ModelShown"];
+            /**
+             * Versions
+             * @description The highest first.
+             */
+            versions: components["schemas"]["VersionShown"][];
+            /**
+             * Events
+             * @description The newest first, 50 at most.
+             */
+            events: components["schemas"]["ModelEventShown"][];
+            /**
+             * Comparisons
+             * @description The newest pair first.
+             */
+            comparisons: components["schemas"]["ShadowFigures"][];
+        };
+        /**
+         * ModelEventShown
+         * @description Something that was done with a model.
+         */
+        ModelEventShown: {
+            /** @description What. */
+            action: components["schemas"]["ModelAct"];
+            /**
+             * Version
+             * @description With which version; null for the end of a shadow.
+             */
+            version: string | null;
+            /**
+             * Before
+             * @description The version that had that place before.
+             */
+            before: string | null;
+            /**
+             * Actor
+             * @description Who.
+             */
+            actor: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Its entry in the ledger; null for what a start did itself.
+             */
+            ledger_index: number | null;
+        };
+        /**
          * ModelFacts
          * @description A model that this server runs.
          */
@@ -2179,6 +3132,59 @@ export interface components {
              * @description Classes in the order of the outputs.
              */
             labels: string[];
+        };
+        /**
+         * ModelList
+         * @description All models of the site.
+         */
+        ModelList: {
+            /**
+             * Models
+             * @description By name; none where this server keeps no models.
+             */
+            models: components["schemas"]["ModelShown"][];
+        };
+        /**
+         * ModelShown
+         * @description A model and its versions in use.
+         */
+        ModelShown: {
+            /**
+             * Model
+             * @description Its name.
+             */
+            model: string;
+            /**
+             * Live
+             * @description The version that answers.
+             */
+            live: string;
+            /**
+             * Previous
+             * @description The version that a rollback brings back.
+             */
+            previous: string | null;
+            /**
+             * Shadow
+             * @description The version that reads along.
+             */
+            shadow: string | null;
+            /**
+             * Live Sha256
+             * @description SHA-256 of the live weights, hexadecimal.
+             */
+            live_sha256: string;
+            /**
+             * Updated Time
+             * Format: date-time
+             * @description When this last changed.
+             */
+            updated_time: string;
+            /**
+             * Version Count
+             * @description Versions that the site has.
+             */
+            version_count: number;
         };
         /**
          * ModelUsed
@@ -2230,6 +3236,23 @@ export interface components {
              * @description Name to sign in with.
              */
             name: string;
+        };
+        /**
+         * NotSo
+         * @description Why a change of a rule was not made.
+         */
+        NotSo: {
+            /**
+             * Reason
+             * @description What is wrong.
+             * @constant
+             */
+            reason: "RULE_INVALID";
+            /**
+             * Detail
+             * @description Which field, and why.
+             */
+            detail: string;
         };
         /**
          * PasswordAsked
@@ -2294,6 +3317,17 @@ export interface components {
              * @description A sentence; never patient data.
              */
             detail: string;
+        };
+        /**
+         * PromotionAsked
+         * @description Which version is to answer.
+         */
+        PromotionAsked: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name.
+             */
+            version: string;
         };
         /**
          * ProtocolItem
@@ -2596,7 +3630,7 @@ export interface components {
          * @description Reason code of a refused request; the page has words for each in both languages.
          * @enum {string}
          */
-        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN";
+        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "TOO_MANY_REQUESTS" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN" | "OIDC_OFF" | "OIDC_AWAY" | "OIDC_LATE" | "OIDC_WRONG" | "OIDC_DENIED" | "OIDC_NOT_ALLOWED" | "OIDC_NO_ROLE" | "OIDC_NAME_TAKEN" | "OIDC_CLOSED" | "OIDC_OTHER" | "OIDC_MANAGED" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
         /**
          * Refused
          * @description Why a request was refused.
@@ -2635,6 +3669,146 @@ export interface components {
              * @description mm, centile or SD.
              */
             unit: string;
+        };
+        /**
+         * Report
+         * @description An examination's report, worded. Research use, not for diagnosis.
+         */
+        Report: {
+            /** @description Of every word. */
+            language: components["schemas"]["Language"];
+            /**
+             * Title
+             * @description What the document is.
+             */
+            title: string;
+            /**
+             * Site Name
+             * @description Who made it.
+             */
+            site_name: string;
+            /**
+             * Notice
+             * @description The standing mark of every page.
+             */
+            notice: string;
+            /**
+             * Software
+             * @description What made it.
+             */
+            software: string;
+            /**
+             * Running
+             * @description Which report it is.
+             */
+            running: string;
+            /**
+             * Mark
+             * @description Across every page; null for one that is signed and unchanged.
+             */
+            mark: string | null;
+            /** @description Draft, signed or changed, in a sentence. */
+            standing: components["schemas"]["SheetLine"];
+            /**
+             * Identity Title
+             * @description Head of the box for the patient's sticker.
+             */
+            identity_title: string;
+            /**
+             * Identity Lines
+             * @description What is filled in by hand.
+             */
+            identity_lines: string[];
+            /**
+             * Identity Note
+             * @description Why nothing stands in it.
+             */
+            identity_note: string;
+            /**
+             * Head
+             * @description Examination, device, age.
+             */
+            head: components["schemas"]["SheetPair"][];
+            /**
+             * Summary Title
+             * @description Head of the summary.
+             */
+            summary_title: string;
+            /**
+             * Summary
+             * @description What was found, in sentences.
+             */
+            summary: components["schemas"]["SheetLine"][];
+            /** @description Every length. */
+            measurements: components["schemas"]["SheetTable"];
+            /**
+             * Charts
+             * @description Growth charts.
+             */
+            charts: components["schemas"]["SheetChart"][];
+            /**
+             * Charts Note
+             * @description What the charts' axes and lines are.
+             */
+            charts_note: string;
+            /**
+             * Images Title
+             * @description Head of the images.
+             */
+            images_title: string;
+            /**
+             * Images
+             * @description Key images.
+             */
+            images: components["schemas"]["SheetImage"][];
+            /**
+             * Images Note
+             * @description How they were chosen, and what is drawn.
+             */
+            images_note: string;
+            /** @description Completeness; null where there is no protocol. */
+            checklist: components["schemas"]["SheetTable"] | null;
+            /** @description What persons decided. */
+            reviews: components["schemas"]["SheetTable"];
+            /**
+             * Signature Title
+             * @description Head of the signature.
+             */
+            signature_title: string;
+            /**
+             * Signature
+             * @description Who, when, what.
+             */
+            signature: components["schemas"]["SheetPair"][];
+            /**
+             * Signature Hand
+             * @description Label of the line that is signed by hand.
+             */
+            signature_hand: string;
+            /** @description Which weights took part. */
+            models: components["schemas"]["SheetTable"];
+            /**
+             * Proof Title
+             * @description Head of the receipt.
+             */
+            proof_title: string;
+            /**
+             * Proof
+             * @description What a verifier needs.
+             */
+            proof: components["schemas"]["SheetPair"][];
+            /**
+             * Proof Note
+             * @description What to do with it.
+             */
+            proof_note: string;
+            /** @description The same as a QR code. */
+            code: components["schemas"]["SheetCode"];
+            /**
+             * File Name
+             * @description Name of the PDF.
+             */
+            file_name: string;
         };
         /**
          * Review
@@ -2725,6 +3899,107 @@ export interface components {
          */
         Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
         /**
+         * RollbackAsked
+         * @description From which version to go back: another one may have become live meanwhile.
+         */
+        RollbackAsked: {
+            /**
+             * From Version
+             * @description The version that is live.
+             */
+            from_version: string;
+        };
+        /**
+         * RuleAsked
+         * @description A rule as somebody wants it.
+         */
+        RuleAsked: {
+            /**
+             * Threshold
+             * @description Beyond this for hold_s it is an alarm.
+             */
+            threshold: number;
+            /**
+             * Clear
+             * @description Here, or farther from the threshold, it is over.
+             */
+            clear: number;
+            /**
+             * Hold S
+             * @description How long it must last, seconds.
+             */
+            hold_s: number;
+            /** @description Warning or critical. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Enabled
+             * @description False: no alarm ever.
+             */
+            enabled: boolean;
+        };
+        /**
+         * RuleFacts
+         * @description A rule.
+         */
+        RuleFacts: {
+            /**
+             * Name
+             * @description Its name.
+             */
+            name: string;
+            /** @description What is watched. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /** @description Above or below the threshold. */
+            comparison: components["schemas"]["Comparison"];
+            /**
+             * Threshold
+             * @description Beyond this for hold_s it is an alarm.
+             */
+            threshold: number;
+            /**
+             * Clear
+             * @description Here, or farther from the threshold, it is over.
+             */
+            clear: number;
+            /**
+             * Hold S
+             * @description How long it must last, seconds.
+             */
+            hold_s: number;
+            /** @description Warning or critical. */
+            severity: components["schemas"]["Severity"];
+            /**
+             * Enabled
+             * @description False: no alarm ever.
+             */
+            enabled: boolean;
+            /** @description What is said. */
+            text: components["schemas"]["Sentence"];
+            /**
+             * Changed By
+             * @description Who changed it here; null where nobody did.
+             */
+            changed_by: string | null;
+            /**
+             * Changed Time
+             * @description When.
+             */
+            changed_time: string | null;
+        };
+        /**
+         * Rules
+         * @description Every rule.
+         */
+        Rules: {
+            /**
+             * Rules
+             * @description In their order.
+             */
+            rules: components["schemas"]["RuleFacts"][];
+        };
+        /**
          * Said
          * @description A code and its sentence in both languages.
          */
@@ -2807,6 +4082,12 @@ export interface components {
              */
             sha256: string;
         };
+        /**
+         * SendReason
+         * @description Why a message did not get out.
+         * @enum {string}
+         */
+        SendReason: "UNREACHABLE" | "TIMED_OUT" | "TLS_FAILED" | "SIGN_IN_REFUSED" | "REFUSED";
         /**
          * Sentence
          * @description A text in both languages.
@@ -3030,6 +4311,16 @@ export interface components {
              */
             codes: boolean;
             /**
+             * Provider
+             * @description Name of the identity provider where the person comes through it; then there is no password here.
+             */
+            provider: string | null;
+            /**
+             * Provider Sign Out
+             * @description Where such a person signs out at the provider too.
+             */
+            provider_sign_out: string | null;
+            /**
              * Locks In S
              * @description Seconds until it is locked where nothing is done; 0 where it is.
              */
@@ -3039,6 +4330,346 @@ export interface components {
              * @description Seconds until the session ends in any case.
              */
             ends_in_s: number;
+        };
+        /**
+         * Severity
+         * @description How much hangs on it.
+         * @enum {string}
+         */
+        Severity: "warning" | "critical";
+        /**
+         * ShadowAsked
+         * @description Which version is to read along.
+         */
+        ShadowAsked: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name. Null: none.
+             */
+            version: string | null;
+        };
+        /**
+         * ShadowFigures
+         * @description How a shadow compared with a live version.
+         */
+        ShadowFigures: {
+            /**
+             * Live Version
+             * @description The live version.
+             */
+            live_version: string;
+            /**
+             * Shadow Version
+             * @description The shadow.
+             */
+            shadow_version: string;
+            /**
+             * Image Count
+             * @description Images that both read.
+             */
+            image_count: number;
+            /**
+             * Failure Count
+             * @description Images that the shadow failed to read.
+             */
+            failure_count: number;
+            /**
+             * Label Count
+             * @description Images with a label of both.
+             */
+            label_count: number;
+            /**
+             * Same Label Count
+             * @description Those with the same label.
+             */
+            same_label_count: number;
+            /**
+             * Mean Probability Difference
+             * @description Mean of the largest difference, 0..1.
+             */
+            mean_probability_difference: number | null;
+            /**
+             * Mean Dice
+             * @description Mean overlap of both masks, 0..1.
+             */
+            mean_dice: number | null;
+            /**
+             * Hc Count
+             * @description Images with a head circumference of both.
+             */
+            hc_count: number;
+            /**
+             * Mean Hc Difference Mm
+             * @description Mean absolute difference, millimetres.
+             */
+            mean_hc_difference_mm: number | null;
+        };
+        /**
+         * SheetChart
+         * @description A growth chart with what this examination measured.
+         */
+        SheetChart: {
+            /**
+             * Title
+             * @description Measure and unit.
+             */
+            title: string;
+            /**
+             * Alt
+             * @description The same for those who do not see it.
+             */
+            alt: string;
+            /**
+             * X Ticks
+             * @description Weeks.
+             */
+            x_ticks: components["schemas"]["SheetTick"][];
+            /**
+             * Y Ticks
+             * @description Lengths.
+             */
+            y_ticks: components["schemas"]["SheetTick"][];
+            /**
+             * Curves
+             * @description Centiles, lowest first.
+             */
+            curves: components["schemas"]["SheetCurve"][];
+            /**
+             * Marks
+             * @description What was measured.
+             */
+            marks: components["schemas"]["SheetMark"][];
+        };
+        /**
+         * SheetCode
+         * @description A QR code.
+         */
+        SheetCode: {
+            /**
+             * Alt
+             * @description What it is.
+             */
+            alt: string;
+            /**
+             * Text
+             * @description What it says.
+             */
+            text: string;
+            /**
+             * Modules
+             * @description Modules along its side, with the quiet zone.
+             */
+            modules: number;
+            /**
+             * Path
+             * @description Its dark modules as an SVG path, one unit a module.
+             */
+            path: string;
+        };
+        /**
+         * SheetCurve
+         * @description A centile over the gestational age.
+         */
+        SheetCurve: {
+            /**
+             * Label
+             * @description The centile.
+             */
+            label: string;
+            /**
+             * Points
+             * @description Each [x, y], shares of the chart.
+             */
+            points: number[][];
+        };
+        /**
+         * SheetImage
+         * @description A still with what is drawn over it.
+         */
+        SheetImage: {
+            /**
+             * Image Id
+             * @description UUID; names the pictures under /api/images.
+             */
+            image_id: string;
+            /**
+             * Number
+             * @description Place in the report, from 1.
+             */
+            number: number;
+            /**
+             * Width Px
+             * @description Width of the still, pixels.
+             */
+            width_px: number;
+            /**
+             * Height Px
+             * @description Height of the still, pixels.
+             */
+            height_px: number;
+            /**
+             * Caption
+             * @description What it shows.
+             */
+            caption: string;
+            /**
+             * Alt
+             * @description The same for those who do not see it.
+             */
+            alt: string;
+            /**
+             * Strokes
+             * @description What is drawn over it.
+             */
+            strokes: components["schemas"]["SheetStroke"][];
+            /** @description How its outline is to be seen. */
+            tone: components["schemas"]["Tone"];
+            /**
+             * Heat Caption
+             * @description Caption of its fused heat map; null where none is shown.
+             */
+            heat_caption: string | null;
+        };
+        /**
+         * SheetLine
+         * @description A sentence.
+         */
+        SheetLine: {
+            /**
+             * Text
+             * @description The sentence.
+             */
+            text: string;
+            /** @description How it is to be seen. */
+            tone: components["schemas"]["Tone"];
+        };
+        /**
+         * SheetMark
+         * @description A measured value on a chart.
+         */
+        SheetMark: {
+            /**
+             * X
+             * @description Share of the width from the left.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Share of the height from the top.
+             */
+            y: number;
+            /**
+             * Bar
+             * @description Half the 1 sigma bar, share of the height; null where not known.
+             */
+            bar: number | null;
+            /**
+             * By Person
+             * @description Whether a person drew what it was reckoned from.
+             */
+            by_person: boolean;
+        };
+        /**
+         * SheetPair
+         * @description A labelled value.
+         */
+        SheetPair: {
+            /**
+             * Label
+             * @description What it is.
+             */
+            label: string;
+            /**
+             * Value
+             * @description The value.
+             */
+            value: string;
+            /**
+             * Mono
+             * @description Whether it is a code that is compared letter by letter.
+             */
+            mono: boolean;
+        };
+        /**
+         * SheetRow
+         * @description A row of a table.
+         */
+        SheetRow: {
+            /**
+             * Cells
+             * @description One text a column.
+             */
+            cells: string[];
+            /** @description How it is to be seen. */
+            tone: components["schemas"]["Tone"];
+            /**
+             * Repeats
+             * @description Whether its first cell is that of the row above.
+             */
+            repeats: boolean;
+        };
+        /**
+         * SheetStroke
+         * @description A line drawn over a still.
+         */
+        SheetStroke: {
+            /**
+             * Kind
+             * @description outline, corrected, axis, caliper, midline or crop.
+             */
+            kind: string;
+            /**
+             * Points
+             * @description Each [x, y], shares of the still.
+             */
+            points: number[][];
+            /**
+             * Closed
+             * @description Whether the last point is joined to the first.
+             */
+            closed: boolean;
+        };
+        /**
+         * SheetTable
+         * @description A table; without rows it is its notes alone.
+         */
+        SheetTable: {
+            /**
+             * Title
+             * @description What it shows.
+             */
+            title: string;
+            /**
+             * Columns
+             * @description Heads of the columns.
+             */
+            columns: string[];
+            /**
+             * Rows
+             * @description The rows.
+             */
+            rows: components["schemas"]["SheetRow"][];
+            /**
+             * Notes
+             * @description What stands below it.
+             */
+            notes: string[];
+        };
+        /**
+         * SheetTick
+         * @description A mark on an axis.
+         */
+        SheetTick: {
+            /**
+             * At
+             * @description Share of the axis, 0..1 from the left or from the top.
+             */
+            at: number;
+            /**
+             * Text
+             * @description Its number.
+             */
+            text: string;
         };
         /**
          * SignInAsked
@@ -3167,6 +4798,12 @@ export interface components {
          */
         Source: "browser" | "agent" | "reconstruction";
         /**
+         * Span
+         * @description How far a course goes back.
+         * @enum {string}
+         */
+        Span: "recent" | "day";
+        /**
          * Spread
          * @description A length over several frames.
          */
@@ -3269,6 +4906,56 @@ export interface components {
              * @description The standing mark.
              */
             notice: string;
+        };
+        /**
+         * SystemHistory
+         * @description The course of metrics.
+         */
+        SystemHistory: {
+            /**
+             * Times
+             * @description Oldest first.
+             */
+            times: string[];
+            /**
+             * Courses
+             * @description One for each metric that was asked for.
+             */
+            courses: components["schemas"]["Course"][];
+        };
+        /**
+         * SystemNow
+         * @description How the server stands now.
+         */
+        SystemNow: {
+            /**
+             * Time
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            time: string;
+            /**
+             * Values
+             * @description What could be read.
+             */
+            values: components["schemas"]["Value"][];
+            /** @description How it is with graphics processors. */
+            gpus: components["schemas"]["GpuState"];
+            /**
+             * Agents
+             * @description Agents, last heard first.
+             */
+            agents: components["schemas"]["Agent"][];
+            /**
+             * Ways Out
+             * @description Ways out for alarms; empty where the settings name none.
+             */
+            ways_out: components["schemas"]["WayOut"][];
+            /**
+             * Checked Time
+             * @description When ledger and audit were last checked.
+             */
+            checked_time: string | null;
         };
         /**
          * TagRow
@@ -3399,6 +5086,36 @@ export interface components {
             value: string;
         };
         /**
+         * Tone
+         * @description How a line is to be seen; a word or sign always says the same.
+         * @enum {string}
+         */
+        Tone: "plain" | "normal" | "review" | "abnormal" | "person";
+        /**
+         * Trial
+         * @description What came of a test message.
+         */
+        Trial: {
+            /**
+             * Sent
+             * @description Whether the other side took it.
+             */
+            sent: boolean;
+            /** @description Why not; null where it did. */
+            reason: components["schemas"]["SendReason"] | null;
+            /**
+             * Code
+             * @description What the other side answered, where it did.
+             */
+            code: number | null;
+        };
+        /**
+         * Unit
+         * @description What a metric is counted in.
+         * @enum {string}
+         */
+        Unit: "percent" | "bytes" | "bytes_per_s" | "seconds" | "milliseconds" | "count" | "flag";
+        /**
          * UploadAccount
          * @description An upload, and what came of it.
          */
@@ -3522,6 +5239,11 @@ export interface components {
              */
             codes: boolean;
             /**
+             * By Provider
+             * @description Whether the person comes through the identity provider.
+             */
+            by_provider: boolean;
+            /**
              * Created Time
              * Format: date-time
              * @description When it was made.
@@ -3566,6 +5288,26 @@ export interface components {
             ctx?: Record<string, never>;
         };
         /**
+         * Value
+         * @description The newest value of a metric, for one subject.
+         */
+        Value: {
+            /** @description What was read. */
+            metric: components["schemas"]["Metric"];
+            /** @description What it is counted in. */
+            unit: components["schemas"]["Unit"];
+            /**
+             * Subject
+             * @description Which device, model, core; empty where there is only one.
+             */
+            subject: string;
+            /**
+             * Value
+             * @description The value.
+             */
+            value: number;
+        };
+        /**
          * ValueRange
          * @description Lowest and highest value.
          */
@@ -3600,6 +5342,68 @@ export interface components {
             midline: components["schemas"]["MidlineEcho"] | null;
         };
         /**
+         * VersionShown
+         * @description A version of a model.
+         */
+        VersionShown: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name.
+             */
+            version: string;
+            /**
+             * Sha256
+             * @description SHA-256 of its weights, hexadecimal.
+             */
+            sha256: string;
+            /**
+             * Size Bytes
+             * @description Length of its weights.
+             */
+            size_bytes: number;
+            /**
+             * Accepted Time
+             * Format: date-time
+             * @description When the site took it.
+             */
+            accepted_time: string;
+            /**
+             * Actor
+             * @description Who handed it in; program: it came with the program.
+             */
+            actor: string;
+            /** @description Its card; null where it has none. */
+            card: components["schemas"]["CardShown"] | null;
+        };
+        /**
+         * WayOut
+         * @description A way out for alarms.
+         */
+        WayOut: {
+            /** @description Which. */
+            channel: components["schemas"]["Channel"];
+            /**
+             * Waiting
+             * @description Messages that wait.
+             */
+            waiting: number;
+            /**
+             * Failures
+             * @description Tries without success in a row.
+             */
+            failures: number;
+            /**
+             * Last Reason
+             * @description Why the last try failed: a SendReason, and a code.
+             */
+            last_reason: string | null;
+            /**
+             * Last Done Time
+             * @description When a message last got out since the start.
+             */
+            last_done_time: string | null;
+        };
+        /**
          * WhoIsThere
          * @description Whose session it is. Without one this is no error: the page asks before anybody has signed in.
          */
@@ -3611,6 +5415,11 @@ export interface components {
              * @description Whether the browser came with a session that has ended.
              */
             ended: boolean;
+            /**
+             * Provider
+             * @description Name of the identity provider, where there is one.
+             */
+            provider: string | null;
         };
         /**
          * Window
@@ -3910,13 +5719,58 @@ export interface operations {
                     "application/json": components["schemas"]["WorkList"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3941,6 +5795,24 @@ export interface operations {
                     "application/json": components["schemas"]["WorkItem"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -3956,7 +5828,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3982,13 +5881,31 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */
@@ -3997,7 +5914,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4023,13 +5967,31 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */
@@ -4038,7 +6000,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4071,13 +6060,58 @@ export interface operations {
                     "application/json": components["schemas"]["ExaminationList"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4102,6 +6136,24 @@ export interface operations {
                     "application/json": components["schemas"]["ExaminationDetail"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4117,7 +6169,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4146,6 +6225,24 @@ export interface operations {
                     "application/json": components["schemas"]["Examination"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4170,7 +6267,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4196,13 +6320,31 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */
@@ -4211,7 +6353,214 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description Of every word. */
+                language?: components["schemas"]["Language"];
+                /** @description Every key image with its heat map, not the abnormal ones alone. */
+                all_heat?: boolean;
+            };
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report_pdf: {
+        parameters: {
+            query?: {
+                /** @description Of every word. */
+                language?: components["schemas"]["Language"];
+                /** @description Every key image with its heat map, not the abnormal ones alone. */
+                all_heat?: boolean;
+            };
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The report could not be made. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4240,6 +6589,24 @@ export interface operations {
                     "application/json": components["schemas"]["Examination"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4264,7 +6631,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4294,6 +6688,24 @@ export interface operations {
                     "application/json": components["schemas"]["Examination"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4318,7 +6730,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4347,6 +6786,24 @@ export interface operations {
                     "application/json": components["schemas"]["Signature"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4371,7 +6828,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4396,6 +6880,24 @@ export interface operations {
                     "application/json": components["schemas"]["ReviewList"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4420,7 +6922,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4449,6 +6978,24 @@ export interface operations {
                     "application/json": components["schemas"]["Review"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -4473,7 +7020,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4498,13 +7072,31 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
                 };
             };
             /** @description Not as things are now; nothing was done. */
@@ -4513,7 +7105,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
                 };
             };
             /** @description Validation Error */
@@ -4522,7 +7114,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4547,13 +7166,58 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4588,6 +7252,24 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description No such image, or it has no such picture (yet). */
             404: {
                 headers: {
@@ -4599,6 +7281,33 @@ export interface operations {
             };
             /** @description The stored image cannot be decoded. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4631,6 +7340,24 @@ export interface operations {
                     "application/json": components["schemas"]["Assessed"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description No such image, or it has no reading (yet). */
             404: {
                 headers: {
@@ -4646,7 +7373,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4671,6 +7425,24 @@ export interface operations {
                     "application/json": components["schemas"]["ImageScale"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description No such image. */
             404: {
                 headers: {
@@ -4682,6 +7454,33 @@ export interface operations {
             };
             /** @description The stored image cannot be decoded. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4711,13 +7510,58 @@ export interface operations {
                     "application/json": components["schemas"]["GrowthCurves"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4740,6 +7584,51 @@ export interface operations {
                     "application/json": components["schemas"]["Reasons"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_system: {
@@ -4758,6 +7647,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4879,7 +7813,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4898,6 +7832,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4964,7 +7907,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4983,6 +7926,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5053,7 +8005,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5074,11 +8026,24 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_slice: {
         parameters: {
             query: {
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
+                /** @description Any name of the pane. */
+                pane?: string | null;
                 /** @description Three numbers with commas between them; LPS, mm. */
                 c: string;
                 /** @description Three numbers with commas between them; LPS, mm. */
@@ -5093,10 +8058,6 @@ export interface operations {
                 slab?: number;
                 /** @description What of a slab is shown. */
                 mode?: components["schemas"]["SlabMode"];
-                /** @description Of the facts; an older one is answered 409 changed. */
-                version?: number | null;
-                /** @description Any name of the pane. */
-                pane?: string | null;
             };
             header?: never;
             path: {
@@ -5157,7 +8118,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5178,11 +8139,24 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_slice_png: {
         parameters: {
             query: {
+                /** @description Centre and width with a comma. */
+                window?: string | null;
+                /** @description Of the facts; an older one is answered 409 changed. */
+                version?: number | null;
                 /** @description Three numbers with commas between them; LPS, mm. */
                 c: string;
                 /** @description Three numbers with commas between them; LPS, mm. */
@@ -5197,10 +8171,6 @@ export interface operations {
                 slab?: number;
                 /** @description What of a slab is shown. */
                 mode?: components["schemas"]["SlabMode"];
-                /** @description Centre and width with a comma. */
-                window?: string | null;
-                /** @description Of the facts; an older one is answered 409 changed. */
-                version?: number | null;
             };
             header?: never;
             path: {
@@ -5261,7 +8231,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5280,6 +8250,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5354,7 +8333,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5373,6 +8352,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5439,7 +8427,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5458,6 +8446,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5528,7 +8525,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5547,6 +8544,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5611,7 +8617,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5712,7 +8718,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5806,7 +8812,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5900,7 +8906,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -5922,6 +8928,565 @@ export interface operations {
                 };
             };
             /** @description The disk is full or the server is busy; Retry-After says when. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerFacts"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_entries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerPage"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerEntry"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_entry_bytes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_entry_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_consistency: {
+        parameters: {
+            query: {
+                old_size: number;
+                new_size: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyProof"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_places: {
+        parameters: {
+            query: {
+                object_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerPlaces"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5986,6 +9551,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     sign_in: {
@@ -6034,7 +9608,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6053,6 +9627,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6109,6 +9692,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     seen: {
@@ -6161,6 +9753,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6219,6 +9820,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     unlock: {
@@ -6267,7 +9877,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6286,6 +9896,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6334,7 +9953,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6353,6 +9972,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6403,7 +10031,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6422,6 +10050,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6470,7 +10107,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6489,6 +10126,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6537,7 +10183,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6556,6 +10202,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6606,7 +10261,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6625,6 +10280,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6675,7 +10339,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6694,6 +10358,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6770,6 +10443,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     create_user: {
@@ -6836,7 +10518,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6855,6 +10537,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6925,7 +10616,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -6944,6 +10635,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7010,7 +10710,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -7029,6 +10729,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7096,6 +10805,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     create_token: {
@@ -7153,7 +10871,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -7172,6 +10890,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7227,7 +10954,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -7246,6 +10973,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7304,7 +11040,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -7323,6 +11059,1310 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromotionAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_shadow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShadowAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceChangeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemNow"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_history: {
+        parameters: {
+            query?: {
+                span?: components["schemas"]["Span"];
+                /** @description Only these; none: all. */
+                metric?: components["schemas"]["Metric"][] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemHistory"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alarms: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Fired before this. */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarms"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_alarm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alarm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The rule cannot be so. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["NotSo"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleFacts"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_way_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: components["schemas"]["Channel"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_alarm_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

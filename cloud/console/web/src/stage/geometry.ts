@@ -39,7 +39,7 @@ export interface Measured {
 
 const SAME_STEP = 1e-3;
 /** How far the turning handle stands beyond the end of the longer axis, as a share of it. */
-const TURN_REACH = 1.22;
+const TURN_REACH = 1.12;
 const SMALLEST_AXIS_PX = 2;
 /** BPD / OFD of an ellipse as it is first drawn: about that of most heads. */
 const FIRST_AXIS_RATIO = 0.78;

@@ -1,0 +1,49 @@
+"""Step 13 of 13: console. Alarms as the page shows them, and as news for its stream."""
+
+from __future__ import annotations
+
+from fastapi.sse import format_sse_event
+
+from cloud.console.api.models import Sentence
+from cloud.console.api.system_models import AlarmFacts, Raised
+from cloud.monitor.alarm import Alarm
+from cloud.monitor.book import AlarmBook
+from cloud.monitor.metrics import METRICS
+
+
+class AlarmNews:
+    """Gives the alarms as an event, once for each change."""
+
+    def __init__(self, book: AlarmBook) -> None:
+        self._book = book
+        self._told: int | None = None
+
+    def take(self) -> bytes | None:
+        """The event to send now; None where this reader knows already. It has no id: captures resume by theirs."""
+        if self._told == self._book.version:
+            return None
+        self._told = self._book.version
+        raised = Raised(alarms=[alarm_facts(alarm) for alarm in self._book.raised()])
+        return format_sse_event(event="alarm", data_str=raised.model_dump_json(by_alias=True))
+
+
+def alarm_facts(alarm: Alarm) -> AlarmFacts:
+    """The alarm as the page shows it."""
+    return AlarmFacts(
+        alarm_id=alarm.alarm_id,
+        rule=alarm.rule,
+        metric=alarm.metric,
+        unit=METRICS[alarm.metric].unit,
+        subject=alarm.subject,
+        severity=alarm.severity,
+        state=alarm.state,
+        value=alarm.value,
+        threshold=alarm.threshold,
+        text=Sentence(en=alarm.en, zh=alarm.zh),
+        began_time=alarm.began_time,
+        fired_time=alarm.fired_time,
+        acknowledged_time=alarm.acknowledged_time,
+        acknowledged_by=alarm.acknowledged_by,
+        note=alarm.note,
+        cleared_time=alarm.cleared_time,
+    )
