@@ -28,7 +28,7 @@ from cloud.console.api.sessions import REFUSED, Signed
 from cloud.series.catalogue import PAGE_MAX, CursorInvalid
 from cloud.series.errors import HeaderRefused, SeriesRefused, SliceInvalid, SliceUnreadable
 from cloud.series.header import Vector
-from cloud.series.messages import Cut, CutMade, Frame, SlabMode, Sweep
+from cloud.series.messages import Cut, CutMade, Frame, OpenedFacts, SlabMode, Sweep
 from cloud.series.service import SeriesChanged, SeriesUnknown
 from cloud.series.workers import Superseded
 from cloud.series.zipped import zipped
@@ -140,7 +140,8 @@ def _add_lists(routes: APIRouter) -> None:
     async def get_series(services: Injected, series_id: UUID) -> SeriesFacts:
         async with _answered():
             row = await services.series.row(str(series_id))
-            return facts(row, await services.series.facts(row))
+            opened: OpenedFacts = await services.series.facts(row)
+            return facts(row, opened)
 
     @routes.post("/{series_id}/reconstructions", summary="Cut parallel planes and store them as a new series")
     async def post_reconstruction(
