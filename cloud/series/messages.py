@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cloud.errors import CloudError
-from cloud.series.header import Vector
+from cloud.series.header import Place, Vector
 from cloud.series.reasons import Refusal
 from cloud.series.stored import Kind
 from cloud.store.range_file import open_range_of_files
@@ -235,6 +235,10 @@ class Frame:
     """What a stored number of INT16 is multiplied with; 1.0 otherwise."""
     offset: float
     """What is added to it then; 0.0 otherwise."""
+    place: Place
+    """Where it lies in the patient."""
+    frame_count: int
+    """Frames of its image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from cloud.series.errors import DAMAGED, SliceInvalid, SliceUnreadable
-from cloud.series.header import Header
+from cloud.series.header import Header, Place
 from cloud.series.messages import Format, Frame
 from cloud.series.pixels import stored_range
 from cloud.series.read_header import OpenBytes
@@ -42,18 +42,32 @@ def shown_frame(header: Header, open_bytes: OpenBytes, index: int) -> Frame:
         raise SliceUnreadable(header.path) from None
     if pixels.shape[:2] != (header.rows, header.columns):
         raise SliceUnreadable(header.path)
-    return _colours(pixels) if pixels.ndim == 3 else _values(header, pixels, index)
+    place = header.places[index if len(header.places) == header.frame_count else 0]
+    shown, scale, offset = (
+        (_colours(pixels), 1.0, 0.0) if pixels.ndim == 3 else _values(header, pixels, place)
+    )
+    height, width = shown.shape[:2]
+    return Frame(
+        width_px=width,
+        height_px=height,
+        format=Format.RGB8 if pixels.ndim == 3 else Format.INT16,
+        data=np.ascontiguousarray(shown).tobytes(),
+        scale=scale,
+        offset=offset,
+        place=place,
+        frame_count=header.frame_count,
+    )
 
 
-def _colours(pixels: NDArray[Any]) -> Frame:
+def _colours(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.dtype != np.uint8:
         # Palettes of 16 bits, PS3.3 C.7.6.3.1.6.
         pixels = (pixels >> _GRAY_BITS).astype(np.uint8)
-    return _frame(pixels[..., :3], Format.RGB8, 1.0, 0.0)
+    return np.asarray(pixels[..., :3], dtype=np.uint8)
 
 
-def _values(header: Header, pixels: NDArray[Any], index: int) -> Frame:
-    place = header.places[index if len(header.places) == header.frame_count else 0]
+def _values(header: Header, pixels: NDArray[Any], place: Place) -> tuple[NDArray[Any], float, float]:
+    """Little-endian int16, and what they are multiplied with and what is added then."""
     values = np.asarray(pixels, dtype=np.float32)
     if header.photometric == "MONOCHROME1":
         values = sum(stored_range(header)) - values
@@ -63,10 +77,4 @@ def _values(header: Header, pixels: NDArray[Any], index: int) -> Frame:
         raise SliceUnreadable(header.path)
     is_whole = place.slope.is_integer() and place.intercept.is_integer()
     stored, scale, offset = as_int16(values[np.newaxis], is_whole)
-    return _frame(stored[0].astype("<i2"), Format.INT16, scale, offset)
-
-
-def _frame(pixels: NDArray[Any], format: Format, scale: float, offset: float) -> Frame:
-    height, width = pixels.shape[:2]
-    data = np.ascontiguousarray(pixels).tobytes()
-    return Frame(width_px=width, height_px=height, format=format, data=data, scale=scale, offset=offset)
+    return stored[0].astype("<i2"), scale, offset

@@ -106,7 +106,7 @@ def refused(problems: list[str]) -> Callable[[int], None]:
 
 def _said(message: ConsoleMessage, problems: list[str]) -> None:
     if message.type in ("error", "warning"):
-        problems.append(message.text)
+        problems.append(f"{message.text} ({message.location['url']})")
 
 
 def _local(url: str, console: RunningConsole, problems: list[str]) -> None:

@@ -27,7 +27,7 @@ from cloud.console.api.services import Injected
 from cloud.console.api.sessions import REFUSED, Signed
 from cloud.series.catalogue import PAGE_MAX, CursorInvalid
 from cloud.series.errors import HeaderRefused, SeriesRefused, SliceInvalid, SliceUnreadable
-from cloud.series.header import Vector
+from cloud.series.header import Place, Vector
 from cloud.series.messages import Cut, CutMade, Frame, OpenedFacts, SlabMode, Sweep
 from cloud.series.service import SeriesChanged, SeriesUnknown
 from cloud.series.workers import Superseded
@@ -214,7 +214,9 @@ def _add_images(routes: APIRouter) -> None:
         "/{series_id}/images/{index}",
         summary="One image, or one of its frames, as numbers",
         description="Headers: X-Width, X-Height, X-Format (int16: little endian, value = stored x X-Scale + X-Offset; "
-        "rgb8: red, green, blue).",
+        "rgb8: red, green, blue), X-Frames (of this image). Where the image says so: X-Spacing (from column to "
+        "column and from row to row), X-Directions (unit vectors along a row and along a column), X-Position (of "
+        "the first pixel); LPS, mm.",
         response_class=Response,
         responses=_BINARY,
     )
@@ -238,7 +240,8 @@ def _add_images(routes: APIRouter) -> None:
                 row, "frame", index, frame, pane=_pane(signed, pane), wanted=wanted
             )
             size = {"X-Width": made.width_px, "X-Height": made.height_px, "X-Format": made.format.value}
-            return _octets(made.data, {**size, "X-Scale": made.scale, "X-Offset": made.offset})
+            numbers = {"X-Scale": made.scale, "X-Offset": made.offset, "X-Frames": made.frame_count}
+            return _octets(made.data, {**size, **numbers, **_place(made.place)})
 
 
 def _add_files(routes: APIRouter) -> None:
@@ -294,6 +297,19 @@ async def _answered() -> AsyncIterator[None]:
 def _octets(data: bytes, headers: dict[str, object]) -> Response:
     named = {name: str(value) for name, value in headers.items()}
     return Response(data, media_type=OCTETS, headers={"Cache-Control": CACHE_CONTROL, **named})
+
+
+def _place(place: Place) -> dict[str, object]:
+    """What an image says of where it lies; nothing of what it does not say."""
+    named: dict[str, tuple[float, ...]] = {}
+    if place.pixel_spacing_mm is not None:
+        rows_mm, columns_mm = place.pixel_spacing_mm
+        named["X-Spacing"] = (columns_mm, rows_mm)
+    if place.row_direction is not None and place.column_direction is not None:
+        named["X-Directions"] = (*place.row_direction, *place.column_direction)
+    if place.position_mm is not None:
+        named["X-Position"] = place.position_mm
+    return {name: ",".join(f"{value:.6f}" for value in values) for name, values in named.items()}
 
 
 def _pane(signed: Principal, pane: str | None) -> str | None:

@@ -13,6 +13,7 @@ from tests.cloud.console.conftest import Get
     "path",
     [
         *("/", "/live", "/live/00000000-0000-0000-0000-000000000000"),
+        *("/viewer", "/viewer/00000000-0000-0000-0000-000000000000"),
         *("/login", "/welcome", "/account", "/admin", "/admin/audit"),
     ],
 )

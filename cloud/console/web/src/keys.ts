@@ -3,20 +3,35 @@ import { onMounted, onUnmounted } from 'vue';
 
 import { session } from './session';
 
-const OWN_KEYS = 'input, textarea, select, [contenteditable], [role="slider"], [role="dialog"]';
+type Pressed = Record<string, (event: KeyboardEvent) => void>;
 
-export function useKeys(pressed: Record<string, () => void>, released: Record<string, () => void> = {}): void {
-  const run = (table: Record<string, () => void>) => (event: KeyboardEvent) => {
+// Enter and Space work what has the focus.
+const WORKED = 'button, a, summary';
+const WORKING = new Set(['Enter', ' ']);
+// A slider that has the focus keeps the keys that move it, and no letter.
+const SLIDER = 'input[type="range"]';
+const MOVING = /^(Arrow|Page|Home|End)/;
+// A handle on a still takes its own keys itself and leaves the others to the page.
+const OWN_KEYS =
+  'input:not([type="range"]), textarea, select, [contenteditable], [role="slider"]:not(svg *), [role="dialog"]';
+
+const keeps = (target: Element, key: string): boolean =>
+  Boolean(
+    target.closest(OWN_KEYS) ??
+      (WORKING.has(key) ? target.closest(WORKED) : MOVING.test(key) && target.closest(SLIDER)),
+  );
+
+export function useKeys(pressed: Pressed, released: Record<string, () => void> = {}): void {
+  const run = (table: Pressed) => (event: KeyboardEvent) => {
     if (session.phase !== 'in') return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = table[key];
     if (!action) return;
-    const own = event.target instanceof Element && event.target.closest(OWN_KEYS);
     // A release always counts: what was held must not stay held.
-    if (own && event.type === 'keydown') return;
+    if (event.type === 'keydown' && event.target instanceof Element && keeps(event.target, key)) return;
     event.preventDefault();
-    action();
+    action(event);
   };
   const [down, up] = [run(pressed), run(released)];
   const letGo = () => Object.values(released).forEach((action) => action());

@@ -7,6 +7,7 @@ import Live from './pages/Live.vue';
 import Login from './pages/Login.vue';
 import Welcome from './pages/Welcome.vue';
 import { known, may, session } from './session';
+import { VIEWER_KEYS } from './viewer/tools';
 
 declare module 'vue-router' {
   interface RouteMeta {
@@ -16,6 +17,8 @@ declare module 'vue-router' {
     open?: boolean;
     /** What the role must allow. */
     action?: Action;
+    /** The page's own keys, each with the message that says what it does. */
+    keys?: readonly (readonly [string, string])[];
   }
 }
 
@@ -25,9 +28,39 @@ export const router = createRouter({
   routes: [
     { path: '/', redirect: '/live' },
     { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
+    {
+      path: '/viewer',
+      name: 'viewer',
+      component: () => import('./pages/viewer/SeriesList.vue'),
+      meta: { title: 'viewer.title', action: images },
+    },
+    {
+      path: '/viewer/:series',
+      name: 'viewer-series',
+      component: () => import('./pages/viewer/OneSeries.vue'),
+      meta: { title: 'viewer.title', action: images, keys: VIEWER_KEYS },
+    },
+    {
+      path: '/report/:exam',
+      name: 'report',
+      component: () => import('./pages/Report.vue'),
+      meta: { title: 'report.title', action: images },
+    },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
+    {
+      path: '/unlocked',
+      name: 'unlocked',
+      component: () => import('./pages/Unlocked.vue'),
+      meta: { title: 'oidc.unlocked', open: true },
+    },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },
+    {
+      path: '/ledger',
+      name: 'ledger',
+      component: () => import('./pages/Ledger.vue'),
+      meta: { title: 'ledger.title', action: 'see_system' },
+    },
     {
       path: '/admin',
       component: Admin,
@@ -45,6 +78,18 @@ export const router = createRouter({
           name: 'tokens',
           component: () => import('./pages/admin/Tokens.vue'),
           meta: { title: 'admin.tokens', action: 'manage_tokens' },
+        },
+        {
+          path: 'models',
+          name: 'models',
+          component: () => import('./pages/admin/Models.vue'),
+          meta: { title: 'models.title', action: 'manage_models' },
+        },
+        {
+          path: 'devices',
+          name: 'devices',
+          component: () => import('./pages/admin/Devices.vue'),
+          meta: { title: 'devices.title', action: 'manage_devices' },
         },
         {
           path: 'audit',
