@@ -140,7 +140,7 @@ def _add_lists(routes: APIRouter) -> None:
     async def get_series(services: Injected, series_id: UUID) -> SeriesFacts:
         async with _answered():
             row = await services.series.row(str(series_id))
-            opened: OpenedFacts = await services.series.ask(row, "facts", with_volume=True)
+            opened: OpenedFacts = await services.series.facts(row)
             return facts(row, opened)
 
     @routes.post("/{series_id}/reconstructions", summary="Cut parallel planes and store them as a new series")
