@@ -44,7 +44,7 @@ $(TRITON)/.installed: requirements-triton.lock $(VENV)/bin/uv
 	$(BIN)/uv pip install -q --python $(TRITON)/bin/python --require-hashes -r requirements-triton.lock
 	@touch $@
 
-system-packages: ## Debian programs that some tests drive: Chromium, DCMTK, Orthanc
+system-packages: ## Debian programs that some tests drive: Chromium, DCMTK, Orthanc, qpdf
 	@deploy/local/system-packages.sh
 
 demo: setup ## print made-up examinations and watch the results come in

@@ -1,4 +1,5 @@
-"""Build hook: builds the console's page (cloud/console/web) into cloud/console/static.
+"""Build hook: builds the console's page (cloud/console/web) into cloud/console/static, and puts the fonts of reports,
+which come as one of the page's packages, into cloud/report/fonts.
 
 It runs for wheels and for editable installs, and only when a source file of the page changed since the last
 time (a stamp beside the built page tells).
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface  # type
 CONSOLE = "cloud/console"
 STAMP = ".stamp"
 NOT_SOURCES = {"node_modules"}
+FONTS = "cloud/report/fonts"
+FONT_PACKAGE = "node_modules/@expo-google-fonts/noto-sans-sc"
+FONT_FILES = ("400Regular/NotoSansSC_400Regular.ttf", "700Bold/NotoSansSC_700Bold.ttf", "LICENSE_FONT")
 
 
 class PageBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]  # only there for builds
@@ -30,7 +35,9 @@ class PageBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-
         console = Path(self.root) / CONSOLE
         web, stamp = console / "web", console / "static" / STAMP
         digest = sources_digest(web)
-        if stamp.is_file() and stamp.read_text() == digest:
+        fonts = Path(self.root) / FONTS
+        is_built = stamp.is_file() and stamp.read_text() == digest
+        if is_built and all((fonts / Path(name).name).is_file() for name in FONT_FILES):
             return
         self.app.display_info("building the console's page")
         node = module_at(console / "node.py")
@@ -44,6 +51,9 @@ class PageBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-
                     )
         except node.NodeMissing as exc:
             raise SystemExit(str(exc)) from exc
+        fonts.mkdir(exist_ok=True)
+        for name in FONT_FILES:
+            shutil.copyfile(web / FONT_PACKAGE / name, fonts / Path(name).name)
         stamp.write_text(digest)
 
 

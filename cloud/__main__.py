@@ -1,4 +1,4 @@
-"""The command `sonorelay-cloud`: serve, models, mpr, tokens, audit, ledger verify, doctor."""
+"""The command `sonorelay-cloud`: serve, models, mpr, protocol, tokens, audit, ledger verify, doctor."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cloud.build import build_server, installed_version, open_engine
 from cloud.config import Config
 from cloud.console.api.page import STATIC_DIR
 from cloud.errors import CloudError, ConfigInvalid
+from cloud.examinations import command as protocol
 from cloud.infer.pipeline import MODELS
 from cloud.ledger import verify
 from cloud.log import start_logging
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from cloud.series import command as mpr
 
         return mpr.main(given[1:])
+    if given[:1] == ["protocol"]:
+        return protocol.main(given[1:])
     if given[:1] in (["tokens"], ["audit"]):
         return accounts.main(given)
     options = _parser().parse_args(given)
@@ -100,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("what", choices=["verify"], help="`ledger verify --help` says more")
     commands.add_parser("models", help="versions of models: list, show, push, promote, rollback, shadow")
     commands.add_parser("mpr", help="planes through the series of one image: `mpr --help` says more")
+    commands.add_parser("protocol", help="what an examination has to show: check a file")
     commands.add_parser("tokens", help="tokens of machines: create, list, revoke")
     commands.add_parser("audit", help="the audit: verify")
     return parser

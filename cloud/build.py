@@ -18,22 +18,28 @@ import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.anchor import Anchors
+from cloud.accounts.oidc_settings import provider_of
 from cloud.accounts.passwords import Passwords
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.config import Config
 from cloud.console.api.app import create_app
+from cloud.console.api.limits import Kind, Limits, Rates
 from cloud.console.api.services import ConsoleServices
+from cloud.console.api.site import Site
 from cloud.db import Database, Tx, migrate
 from cloud.db.job_table import JobTable
 from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import job
 from cloud.db.times import Clock, utc_now
 from cloud.errors import ConfigInvalid, StoreFull
+from cloud.examinations.adopt import adopt
+from cloud.examinations.all import make_examinations
+from cloud.examinations.services import ExaminationServices
 from cloud.infer import DescribingEngine, ServingEngine
 from cloud.infer.engines.onnx import OnnxEngine
-from cloud.infer.errors import InferError, ModelUnknown, ThresholdsInvalid
+from cloud.infer.errors import InferError, ModelUnknown
 from cloud.infer.pipeline import MODELS, Reader
-from cloud.infer.thresholds import ThresholdScheme, load_thresholds
 from cloud.ingest.budget import Budget
 from cloud.ingest.cache import CachedBlobStore
 from cloud.ingest.guard import Guard
@@ -55,6 +61,7 @@ from cloud.publish.timings import LateTimings
 from cloud.publish.topic import TopicBus
 from cloud.series.service import SeriesService, SeriesSettings, open_series
 from cloud.server import FIRST_LINK_FILE, Parts, Server
+from cloud.site_files import site_policy, site_protocol, site_thresholds
 from cloud.store.disk import DiskBlobStore
 from cloud.work.results import ResultLedger, end_leases
 from cloud.work.shadow import ShadowReader, ShadowServices
@@ -206,15 +213,19 @@ async def _open(
     store = CachedBlobStore(disk, config.cache_bytes)
     signer = Signer(config.site, load_key(key_file))
     passwords = Passwords()
+    seal = await asyncio.to_thread(open_seal, data, database, secrets.token_bytes)
     accounts = make_accounts(
         AccountServices(
             database=database,
             clock=clock,
             random=secrets.token_bytes,
             passwords=passwords,
+            seal=seal,
             on_first=lambda: (data / FIRST_LINK_FILE).unlink(missing_ok=True),
-        )
+        ),
+        *provider_of(config),
     )
+    await adopt(database, config.examination_gap_s)
     bus = TopicBus()
     hub = Hub(database, bus)
     services = IngestServices(
@@ -234,6 +245,7 @@ async def _open(
         before_step=before_step,
         log=log,
         missing_after_s=config.missing_after_s,
+        examination_gap_s=config.examination_gap_s,
     )
     series = open_series(
         SeriesSettings.of(config),
@@ -260,7 +272,7 @@ async def _open(
         ledger=LedgerServicer(ledger),
         agent=AgentServicer(services, hub),
         models=ModelServicer(life),
-        app=create_app(_console(config, services, accounts, series, hub, engine)),
+        app=create_app(_console(config, services, accounts, series, hub, engine, signer, life)),
         loops=tuple(loops),
         publish_until=lambda stop: publish_until(stop, ledger),
         hub=hub,
@@ -301,16 +313,6 @@ def _reading(
     return worker, life, shadow
 
 
-def site_thresholds(config: Config) -> ThresholdScheme:
-    """The site's limits, or the general ones. Raises ConfigInvalid for a file that cannot be used."""
-    if config.thresholds_file is None:
-        return ThresholdScheme()
-    try:
-        return load_thresholds(config.thresholds_file)
-    except ThresholdsInvalid as exc:
-        raise ConfigInvalid(f"thresholds_file: {exc}") from exc
-
-
 def _worker(
     config: Config,
     services: IngestServices,
@@ -345,7 +347,10 @@ def _console(
     series: SeriesService,
     hub: Hub,
     engine: DescribingEngine | None,
+    signer: Signer,
+    life: ModelLife | None,
 ) -> ConsoleServices:
+    sex = site_policy(config)
     return ConsoleServices(
         database=services.database,
         accounts=accounts,
@@ -355,11 +360,36 @@ def _console(
         ledger=services.ledger,
         ledger_dir=config.data_dir / "ledger",
         engine=engine,
-        thresholds=site_thresholds(config),
+        examinations=make_examinations(
+            ExaminationServices(
+                database=services.database,
+                ledger=services.ledger,
+                signer=signer,
+                bus=services.bus,
+                clock=services.clock,
+                sex=sex,
+                protocol=site_protocol(config),
+            )
+        ),
+        site=Site(thresholds=site_thresholds(config), sex=sex),
         clock=services.clock,
         version=installed_version(),
+        site_name=config.site_name,
+        time_zone=config.time_zone,
+        life=life,
+        limits=Limits(_rates(config), time.monotonic),
+        public_url=config.public_url,
         allowed_hosts=frozenset(host.lower() for host in config.allowed_hosts),
     )
+
+
+def _rates(config: Config) -> Rates:
+    of_one = {
+        Kind.READ: config.reads_per_minute,
+        Kind.CHANGE: config.changes_per_minute,
+        Kind.EXPORT: config.exports_per_minute,
+    }
+    return Rates(of_one=of_one, of_address={kind: 10 * rate for kind, rate in of_one.items()})
 
 
 def _closing(

@@ -10,15 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
+from cloud.accounts.roles import Role, mapped_role
 from cloud.errors import ConfigInvalid
+from cloud.report.numbers import zone_of
 
 ENGINES: Final = ("onnx", "openvino", "triton")
 """What `engine` may be."""
+FETAL_SEX: Final = ("withhold", "allow")
+"""What `fetal_sex` may be."""
 BROWSER_ULTRASOUND: Final = ("refuse", "trusted")
 """What `browser_ultrasound` may be."""
 _AT_LEAST_1: Final = (
     *("inference_threads", "inference_overlap", "queue_max", "open_uploads_max", "series_workers"),
+)
+_NOT_NEGATIVE: Final = (
+    *("missing_after_s", "examination_gap_s", "free_min_bytes", "cache_bytes", "series_memory_bytes"),
+    *("reads_per_minute", "changes_per_minute", "exports_per_minute"),
 )
 _GIB: Final = 1024**3
 _MIB: Final = 1024**2
@@ -42,11 +51,19 @@ class Config:
     """Authority that signs the clients' certificates, PEM: only its clients get in."""
     site: str = "sonorelay.local/log"
     """Name of the site's log, as its checkpoints bear it: origin, no spaces, no plus sign. Never changes."""
+    site_name: str = ""
+    """What the hospital calls itself at the head of reports; empty: the log's name stands there."""
+    time_zone: str = "UTC"
+    """IANA name of the zone that reports print times in, such as Asia/Shanghai."""
     model_repository: Path | None = None
     """Folder of the models that a site begins with, in Triton's layout; not set: the one that comes with the
     program. The site's own versions lie in data_dir/models."""
     thresholds_file: Path | None = None
     """The site's own limits for lengths, TOML; not set: the program's. README: Measurements and references."""
+    protocol_file: Path | None = None
+    """What an examination has to show at this site, YAML; not set: the program's general second-trimester one."""
+    fetal_sex: str = "withhold"
+    """"withhold": what tells the sex of a fetus is neither taken in nor shown. "allow": it is, where the law allows."""
     inference: bool = True
     """False: images are taken and kept, none is read; their jobs wait."""
     engine: str = "onnx"
@@ -68,6 +85,8 @@ class Config:
     """Images read at the same time, at least 1: one is prepared while another is in the models."""
     missing_after_s: float = 60.0
     """A capture that was announced counts as missing after this many seconds without its images."""
+    examination_gap_s: float = 900.0
+    """A print without identity that comes after a longer pause on its device begins a new examination, seconds."""
     free_min_bytes: int = 2 * _GIB
     """Uploads are refused while the disk has less free than this, bytes."""
     queue_max: int = 20_000
@@ -88,6 +107,31 @@ class Config:
     their file does not say that none are burned in, or "trusted": the site declares what it uploads to be clean."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides the loopback ones, under which browsers may ask for the console."""
+    reads_per_minute: int = 6000
+    """Requests a minute that one person or token may make to read; ten times as many come from one address."""
+    changes_per_minute: int = 120
+    """Requests a minute that change something, as above."""
+    exports_per_minute: int = 300
+    """Requests a minute for receipts and other files, as above. 0 lifts a limit."""
+    public_url: str = ""
+    """The console's address as browsers see it, https://host; empty: as each request names it. An identity provider
+    sends people back to public_url/api/oidc/callback."""
+    oidc_issuer: str = ""
+    """The hospital's identity provider (OpenID Connect): its issuer address; empty: local accounts only."""
+    oidc_client_id: str = ""
+    """Who this console is to the provider."""
+    oidc_client_secret_file: Path | None = None
+    """File with the secret that proves it; not set: a public client, which PKCE alone protects."""
+    oidc_label: str = "SSO"
+    """What the sign-in page calls the provider."""
+    oidc_role_claim: str = "groups"
+    """Claim that says what a person is: a text or a list; dots lead into tables, as in "realm_access.roles"."""
+    oidc_roles: tuple[str, ...] = ()
+    """Values of that claim and the roles here, "value=role"; the first that fits counts, without one nobody gets in."""
+    oidc_domains: tuple[str, ...] = ()
+    """Domains of verified e-mail addresses that may come in; empty: the address does not matter."""
+    oidc_name_claim: str = "preferred_username"
+    """Claim with the name that a new account gets."""
 
     def check(self) -> Self:
         """This value, if it can be used. Raises ConfigInvalid with what to do."""
@@ -98,16 +142,25 @@ class Config:
             raise ConfigInvalid("series_threshold must be at least 2: one slice is no volume")
         if self.browser_ultrasound not in BROWSER_ULTRASOUND:
             raise ConfigInvalid(f"browser_ultrasound must be one of {', '.join(BROWSER_ULTRASOUND)}")
-        for name in ("missing_after_s", "free_min_bytes", "cache_bytes", "series_memory_bytes"):
+        for name in _NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ConfigInvalid(f"{name} must not be negative")
         if not self.site or any(c.isspace() or c == "+" for c in self.site):
             raise ConfigInvalid("site must be a name without spaces and plus signs")
+        try:
+            zone_of(self.time_zone)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ConfigInvalid(
+                f"time_zone: {self.time_zone!r} is not known on this machine; name it as Asia/Shanghai"
+            ) from exc
         if self.engine not in ENGINES:
             raise ConfigInvalid(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        if self.fetal_sex not in FETAL_SEX:
+            raise ConfigInvalid(f"fetal_sex must be one of {', '.join(FETAL_SEX)}, not {self.fetal_sex!r}")
         if self.triton_deadline_s <= 0:
             raise ConfigInvalid("triton_deadline_s must be above 0")
         _check_all_or_none(self, ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"))
+        _check_oidc(self)
         _check_all_or_none(self, ("triton_ca_file", "triton_certificate_file", "triton_key_file"))
         host, port = split_address("triton_address", self.triton_address)
         if port == 0 or (not is_loopback(host) and self.triton_ca_file is None):
@@ -138,6 +191,29 @@ def _check_all_or_none(config: Config, names: tuple[str, ...]) -> None:
     for name, path in files.items():
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigInvalid(f"{name}: {path} cannot be read")
+
+
+def _check_oidc(config: Config) -> None:
+    """Raises ConfigInvalid unless the identity provider can be used, or none is set."""
+    for name in ("oidc_issuer", "public_url"):
+        address = getattr(config, name)
+        parts = urlsplit(address)
+        if (
+            address
+            and parts.scheme != "https"
+            and not (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        ):
+            raise ConfigInvalid(f"{name}: {address!r} must begin with https://")
+    if not config.oidc_issuer:
+        return
+    if not config.oidc_client_id or not config.oidc_roles:
+        raise ConfigInvalid("oidc_issuer: set oidc_client_id and oidc_roles too")
+    for each in config.oidc_roles:
+        try:
+            mapped_role(each)
+        except ValueError as exc:
+            roles = ", ".join(role.value for role in Role)
+            raise ConfigInvalid(f"oidc_roles: {each!r} is not value=role with a role of {roles}") from exc
 
 
 def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cloud.examinations.review_items import Review
 
 
 class CaptureState(StrEnum):
@@ -24,6 +27,20 @@ class ImageState(StrEnum):
 
     ANALYSING = "analysing"
     RESULT = "result"
+    FAILED = "failed"
+
+
+class Status(StrEnum):
+    """What a row shows: the capture's state, and for a result what the reading says."""
+
+    INCOMING = "incoming"
+    ANALYSING = "analysing"
+    NORMAL = "normal"
+    ABNORMAL = "abnormal"
+    REVIEW = "review"
+    REFUSED = "refused"
+    HELD = "held"
+    MISSING = "missing"
     FAILED = "failed"
 
 
@@ -49,6 +66,8 @@ class WorkImage:
     """1 for a still."""
     mm_per_pixel: float | None
     """Scale, where known."""
+    scale_source: str | None
+    """Where the scale comes from."""
     source_format: str
     """Input format."""
     sha256: str
@@ -65,6 +84,26 @@ class WorkImage:
     """Index of the result's entry."""
     timings_ms: dict[str, float]
     """queue, infer; where there is a result."""
+    review: Review | None
+    """The newest review by a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belonging:
+    """The examination that a capture belongs to."""
+
+    examination_id: str
+    """UUID."""
+    number: int
+    """In the order of beginning, from 1."""
+    bound_by: str
+    """Who says that its captures belong together: study, device_and_time or person."""
+    capture_bound_by: str
+    """Who says that this capture belongs to it, in the same words."""
+    patient_key: str | None
+    """The site's pseudonym of the patient, where known."""
+    age_days: float | None
+    """Gestational age that the examination has, days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +136,8 @@ class WorkItem:
     """Duration per step of the line so far, by ARCHITECTURE's step names."""
     images: tuple[WorkImage, ...]
     """Stored images; empty before the commit."""
+    examination: Belonging | None
+    """Which examination it belongs to; None only for rows of an earlier version that no start has adopted yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +152,5 @@ class Event:
     """Whose."""
     image_id: str | None
     """Set where a result of this image was stored."""
+    examination_id: str | None
+    """Another examination than the capture's own that changed with it, or is gone."""

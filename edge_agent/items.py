@@ -123,6 +123,18 @@ class CleanImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What is sent of an examination's identity; nothing of it can be told back without the site's key."""
+
+    examination_key: str
+    """Pseudonym of the study, 64 hexadecimal digits: the same for each of its pictures."""
+    patient_key: str | None
+    """Pseudonym of the patient, the PatientID of the rebuilt object; None where the header names none."""
+    gestational_age_days: float | None
+    """Gestational age by the header, days, above 0 and at most 315; None where it gives none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareReply:
     """Answer of the sandbox."""
 
@@ -136,3 +148,5 @@ class PrepareReply:
     """Clean images; empty unless kept."""
     timings_ms: dict[str, float] = field(default_factory=dict)
     """Duration per step: filter, de-identify, split by type."""
+    identity: Identity | None = None
+    """Of the examination; None where the format carries none."""

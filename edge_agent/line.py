@@ -263,6 +263,7 @@ class Line:
             images=reply.images,
             batch=capture.priority == PRIORITY_BATCH,
             out_dir=self._p.spool.folders.work / capture.capture_id,
+            identity=reply.identity,
         )
 
     def _hand_on(self, capture: Capture, made: Sharded, steps_ms: dict[str, float]) -> Future[None]:

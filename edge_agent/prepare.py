@@ -15,7 +15,7 @@ from edge_agent.errors import ImageRefused
 from edge_agent.filter import Filter
 from edge_agent.formats.raster import Pixels, open_raster
 from edge_agent.formats.sniff import HEAD_BYTES, Kind, sniff
-from edge_agent.items import CleanImage, PrepareReply, PrepareRequest
+from edge_agent.items import CleanImage, Identity, PrepareReply, PrepareRequest
 from edge_agent.split import TypeClassifier, sort_image
 from sonorelay.contract.limits import STILL_MAX_BYTES
 from sonorelay.contract.reasons import EDGE_RULES, EdgeReason
@@ -63,7 +63,8 @@ def prepare(request: PrepareRequest, tools: Tools) -> PrepareReply:
     watch = _Watch(tools.clock_ns)
     watch.start()
     try:
-        images = tuple(_images(request, tools, watch))
+        found, identity = _images(request, tools, watch)
+        images = tuple(found)
     except ImageRefused as refused:
         for path in request.out_dir.iterdir():
             path.unlink()
@@ -77,10 +78,19 @@ def prepare(request: PrepareRequest, tools: Tools) -> PrepareReply:
             images=(),
             timings_ms=watch.spent_ms,
         )
-    return PrepareReply(outcome="kept", reason=None, detail="", images=images, timings_ms=watch.spent_ms)
+    return PrepareReply(
+        outcome="kept",
+        reason=None,
+        detail="",
+        images=images,
+        timings_ms=watch.spent_ms,
+        identity=identity,
+    )
 
 
-def _images(request: PrepareRequest, tools: Tools, watch: _Watch) -> Iterable[CleanImage]:
+def _images(
+    request: PrepareRequest, tools: Tools, watch: _Watch
+) -> tuple[Iterable[CleanImage], Identity | None]:
     with request.raw_path.open("rb") as file:
         kind = sniff(file.read(HEAD_BYTES))
     if request.raw_path.stat().st_size == 0:
@@ -90,8 +100,9 @@ def _images(request: PrepareRequest, tools: Tools, watch: _Watch) -> Iterable[Cl
     if kind is Kind.OTHER_PICTURE:
         raise ImageRefused(EdgeReason.UNSUPPORTED_FORMAT)
     if kind in (Kind.DICOM, Kind.AVI, Kind.MP4):
-        return [_object(request, kind, tools, watch)]
-    return _rasters(request, kind, tools, watch)
+        image, identity = _object(request, kind, tools, watch)
+        return [image], identity
+    return _rasters(request, kind, tools, watch), None
 
 
 def _open(request: PrepareRequest, kind: Kind, rules: Filter) -> Iterator[Pixels]:
@@ -139,7 +150,9 @@ def _rasters(request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch) -
         )
 
 
-def _object(request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch) -> CleanImage:
+def _object(
+    request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch
+) -> tuple[CleanImage, Identity | None]:
     from edge_agent.deidentify.objects import clean_object
     from edge_agent.formats.dicom import open_dicom
 
@@ -165,7 +178,7 @@ def _object(request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch) ->
     watch.lap("split by type")
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").digest()
-    return CleanImage(
+    image = CleanImage(
         image_id=_image_id(request.capture_id, 0),
         path=path,
         media_type="application/dicom",
@@ -181,6 +194,7 @@ def _object(request: PrepareRequest, kind: Kind, tools: Tools, watch: _Watch) ->
         image_type=image_type,
         type_probabilities=probabilities,
     )
+    return image, clean.identity
 
 
 def _image_id(capture_id: str, index: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_agent.filter import FilterRules
-from edge_agent.items import CleanImage, PrepareReply, PrepareRequest
+from edge_agent.items import CleanImage, Identity, PrepareReply, PrepareRequest
 from sonorelay.contract.reasons import EdgeReason
 
 FRAME_MAX_BYTES: Final = 16 * 1024 * 1024
@@ -24,7 +24,7 @@ def framed(message: dict[str, Any]) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-def _by_field(value: PrepareRequest | PrepareReply | CleanImage) -> dict[str, Any]:
+def _by_field(value: PrepareRequest | PrepareReply | CleanImage | Identity) -> dict[str, Any]:
     """Name and value of each field; `dataclasses.asdict` would copy every value, which takes longer."""
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
@@ -73,7 +73,8 @@ def reply_to_json(reply: PrepareReply) -> dict[str, Any]:
     images = [
         _by_field(image) | {"path": str(image.path), "sha256": image.sha256.hex()} for image in reply.images
     ]
-    return _by_field(reply) | {"images": images}
+    identity = None if reply.identity is None else _by_field(reply.identity)
+    return _by_field(reply) | {"images": images, "identity": identity}
 
 
 def reply_from_json(message: dict[str, Any]) -> PrepareReply:
@@ -82,6 +83,7 @@ def reply_from_json(message: dict[str, Any]) -> PrepareReply:
         CleanImage(**image | {"path": Path(image["path"]), "sha256": bytes.fromhex(image["sha256"])})
         for image in message["images"]
     )
+    identity = message["identity"]
     reason = None if message["reason"] is None else EdgeReason(message["reason"])
     return PrepareReply(
         outcome=message["outcome"],
@@ -89,4 +91,5 @@ def reply_from_json(message: dict[str, Any]) -> PrepareReply:
         detail=message["detail"],
         images=images,
         timings_ms=message["timings_ms"],
+        identity=None if identity is None else Identity(**identity),
     )

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from edge_agent.errors import ImageRefused
-from edge_agent.items import CleanImage
+from edge_agent.items import CleanImage, Identity
 from edge_agent.spool.records import PRIORITY_BATCH, PRIORITY_CINE, PRIORITY_STILL
 from sonorelay.contract.blocks import IMAGE_TYPES, Block
 from sonorelay.contract.limits import IMAGES_PER_PART_MAX, PART_MAX_BYTES, SHARD_SIZE_BYTES
@@ -38,6 +38,8 @@ class ShardOrder:
     """Part of a batch order: goes last."""
     out_dir: Path
     """Folder for the sub-files."""
+    identity: Identity | None = None
+    """Of the examination; None where the input carries none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +67,16 @@ def shard(order: ShardOrder, signer: Signer) -> Sharded:
     for part_index, (image_type, images) in enumerate(_by_type(order.images)):
         path = sub_file_path(order.out_dir, part_index)
         parts.append(_write_part(order, signer, part_index, image_type, images, path))
+    identity = order.identity
     return Sharded(
         manifest=OpenUploadRequest(
             device_id=signer.verifier.name,
             capture_id=order.capture_id,
             parts=parts,
             device_verifier_key=str(signer.verifier),
+            examination_key=identity.examination_key if identity else "",
+            patient_key=(identity.patient_key if identity else None) or "",
+            gestational_age_days=(identity.gestational_age_days if identity else None) or 0.0,
         ),
         priority=min(part.priority for part in parts),
     )

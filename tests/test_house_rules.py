@@ -46,7 +46,16 @@ FORBIDDEN: dict[str, set[str]] = {
     },
     "cloud": {"edge_agent", "deploy"},
     "cloud/infer": {"torch", "cloud.ingest", "cloud.console", "cloud.training", "fastapi"},
-    "cloud/console/api": {"cloud.db.tables", "cloud.training"},
+    "cloud/report": {
+        "cloud.console",
+        "cloud.db.tables",
+        "cloud.db.examination_tables",
+        "fastapi",
+        "starlette",
+    },
+    "cloud/console/api": {"cloud.db.tables", "cloud.db.examination_tables", "cloud.training"},
+    "cloud/examinations": {"cloud.console", "cloud.ingest", "fastapi", "starlette"},
+    "cloud/policy": {"cloud.console", "cloud.db", "fastapi", "starlette"},
     "cloud/accounts": {"cloud.console", "fastapi", "starlette"},
     "deploy/local": {"edge_agent", "cloud"},
 }

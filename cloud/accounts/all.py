@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloud.accounts.looks import Looks
+from cloud.accounts.oidc import OidcRules, OidcSignIn
 from cloud.accounts.own import OwnAccount
 from cloud.accounts.people import People
+from cloud.accounts.provider import Provider
 from cloud.accounts.services import AccountServices
 from cloud.accounts.sign_in import SignIn
 from cloud.accounts.tokens import Tokens
@@ -26,10 +28,14 @@ class Accounts:
     """Tokens of machines."""
     looks: Looks
     """Looks in the audit, and its search."""
+    oidc: OidcSignIn
+    """Signing in through an identity provider."""
 
 
-def make_accounts(services: AccountServices) -> Accounts:
-    """Accounts on these services; nothing is opened or written."""
+def make_accounts(
+    services: AccountServices, provider: Provider | None = None, rules: OidcRules | None = None
+) -> Accounts:
+    """Accounts on these services; nothing is opened or written. Without `provider` and `rules` local ones only."""
     sign_in = SignIn(services)
     return Accounts(
         sign_in=sign_in,
@@ -37,4 +43,5 @@ def make_accounts(services: AccountServices) -> Accounts:
         people=People(services, sign_in),
         tokens=Tokens(services),
         looks=Looks(services),
+        oidc=OidcSignIn(services, sign_in, provider, rules),
     )

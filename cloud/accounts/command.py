@@ -19,6 +19,7 @@ from cloud.accounts.anchor import AuditCheck, check_audit
 from cloud.accounts.audit import COMMAND, LOCAL, ChainBroken
 from cloud.accounts.passwords import Passwords
 from cloud.accounts.roles import Role
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.db import migrate
 from cloud.db.sqlite import SqliteDatabase
@@ -155,7 +156,11 @@ def _on(data: Path, work: Callable[[Accounts], Coroutine[Any, Any, T]]) -> T:
     def run(database: SqliteDatabase) -> T:
         passwords = Passwords()
         services = AccountServices(
-            database=database, clock=utc_now, random=secrets.token_bytes, passwords=passwords
+            database=database,
+            clock=utc_now,
+            random=secrets.token_bytes,
+            passwords=passwords,
+            seal=open_seal(data, database, secrets.token_bytes),
         )
         try:
             return asyncio.run(work(make_accounts(services)))

@@ -1,4 +1,4 @@
-"""Accounts: looks at examinations, captures and images, in the audit before they are answered."""
+"""Accounts: looks at examinations, captures and images, in the audit before they are answered; its search."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cloud.accounts.audit import Act, AuditEntry, Search, search
 from cloud.accounts.errors import Refusal
 from cloud.accounts.services import AccountServices
 from cloud.accounts.values import Principal
+from cloud.db import Tx
 
 ONE_LOOK: Final = timedelta(seconds=60)
 """Requests of one person or machine for one object within this time are one look: a still, its heat map and its
@@ -64,6 +65,10 @@ class Looks:
                 outcome=Refusal.NOT_PERMITTED,
             )
         )
+
+    def enter(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
+        """Adds a change of something that is no account, in the transaction that makes it."""
+        self._services.note(tx, act, actor=by.actor, origin=by.address, object_id=object_id)
 
     async def search(self, by: Principal, wanted: Search, limit: int) -> list[AuditEntry]:
         """Rows of the audit, newest first; that they were looked at is itself a row."""

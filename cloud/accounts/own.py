@@ -56,7 +56,8 @@ class OwnAccount:
         user = _user(principal)
         await self._sign_in.prove(principal, password, Act.CODES_ON)
         secret = make_secret(self._services.random(SECRET_BYTES))
-        await self._services.database.write(lambda tx: rows.set_user(tx, user.user_id, totp_pending=secret))
+        sealed = self._services.seal.close_code(secret, user.user_id)
+        await self._services.database.write(lambda tx: rows.set_user(tx, user.user_id, totp_pending=sealed))
         uri = enrolment_uri(secret, user.name)
         return CodeOffer(secret=secret, uri=uri, qr=qr_picture(uri))
 
@@ -67,12 +68,15 @@ class OwnAccount:
 
         def work(tx: Tx) -> bool:
             now = rows.user_of(tx, user.user_id)
-            secret = None if now is None else now.totp_pending
-            step = None if secret is None else matching_step(secret, code, self._services.clock(), 0)
+            sealed = None if now is None else now.totp_pending
+            if sealed is None:
+                return False
+            secret = self._services.seal.open_code(sealed, user.user_id)
+            step = matching_step(secret, code, self._services.clock(), 0)
             if step is None:
                 return False
             self._services.good_try(tx, principal.address, user.name)
-            rows.set_user(tx, user.user_id, totp_secret=secret, totp_pending=None, totp_last_step=step)
+            rows.set_user(tx, user.user_id, totp_secret=sealed, totp_pending=None, totp_last_step=step)
             self._note(tx, principal, Act.CODES_ON)
             return True
 

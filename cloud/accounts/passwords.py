@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -49,6 +49,22 @@ class Verdict:
     """Whether the stored hash has other parameters than today's and should be made again."""
 
 
+class Hasher(Protocol):
+    """What `Passwords` asks of argon2's hasher."""
+
+    def hash(self, password: str) -> str:
+        """The encoded hash."""
+        ...
+
+    def verify(self, hash: str, password: str) -> bool:
+        """True where the password fits; raises argon2's errors where not."""
+        ...
+
+    def check_needs_rehash(self, hash: str) -> bool:
+        """Whether the hash was made with other parameters."""
+        ...
+
+
 def is_weak(password: str, name: str) -> bool:
     """Whether a new password breaks a rule: 12 to 256 characters, 5 different ones, not around the name."""
     plain = unicodedata.normalize("NFKC", password)
@@ -64,9 +80,9 @@ class Passwords:
     At most two hashes are reckoned at a time, off the event loop; where sixteen wait already, RetryLater.
     """
 
-    def __init__(self, parameters: Parameters | None = None) -> None:
+    def __init__(self, parameters: Parameters | None = None, hasher: Hasher | None = None) -> None:
         cost = parameters or Parameters()
-        self._hasher = PasswordHasher(
+        self._hasher = hasher or PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes, type=Type.ID
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="password")

@@ -109,11 +109,14 @@ class People:
         return user, link
 
     async def change(self, by: Principal, user_id: str, role: Role | None, disabled: bool | None) -> User:
-        """Changes role or closes or opens an account; ends its sessions. Errors: UNKNOWN, LAST_ADMINISTRATOR."""
+        """Changes role or closes or opens an account; ends its sessions. Errors: UNKNOWN, LAST_ADMINISTRATOR,
+        OIDC_MANAGED.
+        """
 
         def work(tx: Tx) -> User:
             user = _known(tx, user_id)
             if role is not None and role is not user.role:
+                _keep_local(user)
                 _keep_one_administrator(tx, user)
                 rows.set_user(tx, user_id, role=role.value)
                 self._note(tx, by, Act.USER_ROLE, user_id)
@@ -135,6 +138,7 @@ class People:
 
         def work(tx: Tx) -> User:
             user = _known(tx, user_id)
+            _keep_local(user)
             _keep_one_administrator(tx, user)
             rows.set_user(
                 tx, user_id, password_hash=None, totp_secret=None, totp_pending=None, totp_last_step=0
@@ -172,6 +176,12 @@ def _known(tx: Tx, user_id: str) -> User:
     if user is None:
         raise AccountRefused(Refusal.UNKNOWN)
     return user
+
+
+def _keep_local(user: User) -> None:
+    """Refuses what the identity provider says, not this site: its role, and how the person proves who they are."""
+    if user.oidc_sha256 is not None:
+        raise AccountRefused(Refusal.OIDC_MANAGED)
 
 
 def _keep_one_administrator(tx: Tx, user: User) -> None:

@@ -24,6 +24,12 @@ class Action(StrEnum):
     """Worklist, stills, readings, receipts and their changes."""
     SEE_SYSTEM = "see_system"
     """Version, counts, models and key of the ledger."""
+    REVIEW = "review"
+    """Say of an image whether its reading is right."""
+    SIGN = "sign"
+    """Sign an examination."""
+    ARRANGE = "arrange"
+    """Move prints between examinations, give a gestational age, tick what was seen."""
     READ_AUDIT = "read_audit"
     """Search who did what."""
     UPLOAD = "upload"
@@ -32,52 +38,89 @@ class Action(StrEnum):
     """List, invite, disable, change the role, reset."""
     MANAGE_TOKENS = "manage_tokens"
     """List, create and revoke the tokens of machines."""
+    MANAGE_MODELS = "manage_models"
+    """See versions of models with their cards, promote, roll back, choose a shadow."""
+    MANAGE_DEVICES = "manage_devices"
+    """List, revoke and allow again the devices at the edge."""
 
 
 PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
     Role.DOCTOR: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: True,
+        Action.SIGN: True,
+        Action.ARRANGE: True,
         Action.READ_AUDIT: False,
         Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     Role.SONOGRAPHER: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: False,
+        Action.SIGN: False,
+        Action.ARRANGE: True,
         Action.READ_AUDIT: False,
         Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     Role.RESEARCHER: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: False,
+        Action.SIGN: False,
+        Action.ARRANGE: False,
         Action.READ_AUDIT: False,
         Action.UPLOAD: True,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: False,
     },
     # Keeps the machines running and looks for misuse; has no business with images, and gives nobody rights.
     Role.IT: {
         Action.SEE_IMAGES: False,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: False,
+        Action.SIGN: False,
+        Action.ARRANGE: False,
         Action.READ_AUDIT: True,
         Action.UPLOAD: False,
         Action.MANAGE_USERS: False,
         Action.MANAGE_TOKENS: False,
+        Action.MANAGE_MODELS: False,
+        Action.MANAGE_DEVICES: True,
     },
     Role.ADMINISTRATOR: {
         Action.SEE_IMAGES: True,
         Action.SEE_SYSTEM: True,
+        Action.REVIEW: True,
+        Action.SIGN: False,
+        Action.ARRANGE: True,
         Action.READ_AUDIT: True,
         Action.UPLOAD: True,
         Action.MANAGE_USERS: True,
         Action.MANAGE_TOKENS: True,
+        Action.MANAGE_MODELS: True,
+        Action.MANAGE_DEVICES: True,
     },
 }
 """Every role and every action; a test checks that none is left out."""
+
+
+def mapped_role(text: str) -> tuple[str, Role]:
+    """Value of an identity provider's claim, and the role here, of `value=role`. Raises ValueError."""
+    value, separator, role = text.rpartition("=")
+    if not separator or not value:
+        raise ValueError(f"{text!r} is not value=role")
+    return value, Role(role)
 
 
 def may(role: Role, action: Action) -> bool:

@@ -52,6 +52,12 @@ def user_named(tx: Tx, name: str) -> User | None:
     return None if found is None else _user(found)
 
 
+def user_of_identity(tx: Tx, identity: bytes) -> User | None:
+    """The user whom the identity provider means."""
+    found = tx.execute(sa.select(account_user).where(account_user.c.oidc_sha256 == identity)).first()
+    return None if found is None else _user(found)
+
+
 def users(tx: Tx) -> list[User]:
     """All users, by name."""
     return [_user(row) for row in tx.execute(sa.select(account_user).order_by(account_user.c.name_key))]
@@ -75,6 +81,7 @@ def add_user(tx: Tx, user: User) -> bool:
         "totp_last_step": user.totp_last_step,
         "disabled": user.disabled,
         "created_time": user.created_time,
+        "oidc_sha256": user.oidc_sha256,
     }
     return insert_once(tx, account_user, (account_user.c.name_key,), values)
 
@@ -89,6 +96,18 @@ def use_step(tx: Tx, user_id: str, step: int) -> bool:
     table = account_user
     used = sa.update(table).where(table.c.user_id == user_id, table.c.totp_last_step < step)
     return tx.execute(used.values(totp_last_step=step)).rowcount == 1
+
+
+def code_secrets(tx: Tx) -> list[tuple[str, str, str]]:
+    """Every kept secret of one-time codes: the user's id, the column, the secret."""
+    names = ("totp_secret", "totp_pending")
+    query = sa.select(account_user.c.user_id, *(account_user.c[name] for name in names))
+    return [
+        (row.user_id, name, secret)
+        for row in tx.execute(query)
+        for name in names
+        if (secret := row._mapping[name]) is not None
+    ]
 
 
 def other_administrators(tx: Tx, user_id: str) -> int:
@@ -114,6 +133,7 @@ def _user(row: Any) -> User:
         totp_last_step=row.totp_last_step,
         disabled=row.disabled,
         created_time=row.created_time,
+        oidc_sha256=row.oidc_sha256,
     )
 
 

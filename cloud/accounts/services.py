@@ -15,6 +15,7 @@ from cloud.accounts.audit import Act, append
 from cloud.accounts.backoff import Counted, after_try, wait_s
 from cloud.accounts.errors import AccountRefused, Refusal
 from cloud.accounts.passwords import Passwords, is_weak
+from cloud.accounts.seal import Seal
 from cloud.db import Database, Tx
 from cloud.db.times import Clock
 
@@ -38,6 +39,8 @@ class AccountServices:
     """That many unpredictable bytes."""
     passwords: Passwords
     """Hashes and compares passwords."""
+    seal: Seal
+    """Seals what must be read again."""
     on_first: Callable[[], None] = nothing
     """Called once the first administrator is there: the link that made it is good for nothing any more."""
 

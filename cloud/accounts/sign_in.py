@@ -185,7 +185,8 @@ class SignIn:
             return None
         if not code.strip():
             return Refusal.CODE_NEEDED
-        step = matching_step(user.totp_secret, code, self._services.clock(), user.totp_last_step)
+        secret = self._services.seal.open_code(user.totp_secret, user.user_id)
+        step = matching_step(secret, code, self._services.clock(), user.totp_last_step)
         return None if step is not None and rows.use_step(tx, user.user_id, step) else Refusal.CODE_WRONG
 
     async def _machine(self, bearer: str, address: str) -> Principal:

@@ -30,15 +30,17 @@ class User:
     password_hash: str | None
     """Argon2id, encoded; None until the person has set a password."""
     totp_secret: str | None
-    """Base32 secret of the one-time codes; None where they are off."""
+    """Secret of the one-time codes, sealed; None where they are off."""
     totp_pending: str | None
-    """Base32 secret that was offered and not yet confirmed by a code."""
+    """Secret that was offered and not yet confirmed by a code, sealed."""
     totp_last_step: int
     """Step (30 s each since 1970) of the newest code that was used; 0 where none was."""
     disabled: bool
     """Whether the account is closed."""
     created_time: datetime
     """When it was made (aware UTC)."""
+    oidc_sha256: bytes | None = None
+    """SHA-256 of issuer, LF and subject, 32 bytes: whom the identity provider means; None for a local account."""
 
 
 class SessionState(StrEnum):

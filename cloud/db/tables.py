@@ -12,26 +12,24 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
+from cloud.db.base import ROW_ID
+from cloud.db.base import metadata as metadata
+from cloud.db.examination_tables import examination as examination
+from cloud.db.examination_tables import examination_capture as examination_capture
+from cloud.db.examination_tables import examination_signature as examination_signature
+from cloud.db.examination_tables import image_brief as image_brief
+from cloud.db.examination_tables import image_review as image_review
+from cloud.db.examination_tables import protocol_tick as protocol_tick
+from cloud.db.series_tables import series as series
+from cloud.db.series_tables import series_file as series_file
+from cloud.db.series_tables import series_upload as series_upload
 from cloud.db.times import UtcTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite gives row ids only to INTEGER primary keys.
-_RowId = BigInteger().with_variant(Integer, "sqlite")
 
 device = Table(
     "device",
@@ -47,7 +45,7 @@ device = Table(
 capture = Table(
     "capture",
     metadata,
-    Column("slot", _RowId, primary_key=True, autoincrement=True, comment="place on the console, from 1"),
+    Column("slot", ROW_ID, primary_key=True, autoincrement=True, comment="place on the console, from 1"),
     Column("capture_id", String(36), nullable=False, unique=True),
     Column("device_id", String(63), ForeignKey("device.device_id"), nullable=False),
     Column("request_id", String(36), nullable=True),
@@ -118,7 +116,7 @@ image = Table(
 ledger_entry = Table(
     "ledger_entry",
     metadata,
-    Column("ledger_index", _RowId, primary_key=True, autoincrement=False),
+    Column("ledger_index", ROW_ID, primary_key=True, autoincrement=False),
     Column("entry", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False, unique=True, comment="same block, same index"),
 )
@@ -135,7 +133,7 @@ ledger_state = Table(
 job = Table(
     "job",
     metadata,
-    Column("job_id", _RowId, primary_key=True, autoincrement=True),
+    Column("job_id", ROW_ID, primary_key=True, autoincrement=True),
     Column("kind", String(16), nullable=False),
     Column("subject_id", String(36), nullable=False, comment="image id"),
     Column("priority", Integer, nullable=False, comment="lower goes first"),
@@ -165,11 +163,12 @@ result = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("event_id", _RowId, primary_key=True, autoincrement=True, comment="SSE id, cursor"),
+    Column("event_id", ROW_ID, primary_key=True, autoincrement=True, comment="SSE id, cursor"),
     Column("capture_id", String(36), nullable=False),
     Column("device_id", String(63), nullable=False),
     Column("image_id", String(36), nullable=True, comment="set where the event is a result"),
     Column("event_time", UtcTime, nullable=False),
+    Column("examination_id", String(36), nullable=True, comment="another one that changed, or is gone"),
     sqlite_autoincrement=True,
 )
 
@@ -198,7 +197,7 @@ model_state = Table(
 model_event = Table(
     "model_event",
     metadata,
-    Column("event_id", _RowId, primary_key=True, autoincrement=True),
+    Column("event_id", ROW_ID, primary_key=True, autoincrement=True),
     Column("model", String(63), nullable=False, index=True),
     Column("action", String(16), nullable=False, comment="cloud.models.rules.Action"),
     Column("version", String(9), nullable=True),
@@ -238,6 +237,8 @@ account_user = Table(
     Column("totp_last_step", BigInteger, nullable=False, comment="newest step whose code was used"),
     Column("disabled", Boolean, nullable=False),
     Column("created_time", UtcTime, nullable=False),
+    Column("oidc_sha256", LargeBinary(32), nullable=True, comment="of issuer and subject; not set: local"),
+    Index("ix_account_user_oidc_sha256", "oidc_sha256", unique=True),
 )
 
 account_session = Table(
@@ -289,7 +290,7 @@ account_try = Table(
 audit_entry = Table(
     "audit_entry",
     metadata,
-    Column("number", _RowId, primary_key=True, autoincrement=False, comment="from 1, without gaps"),
+    Column("number", ROW_ID, primary_key=True, autoincrement=False, comment="from 1, without gaps"),
     Column("entry_time", UtcTime, nullable=False),
     Column("actor", String(80), nullable=False),
     Column("act", String(32), nullable=False, comment="cloud.accounts.audit.Act"),
@@ -299,58 +300,4 @@ audit_entry = Table(
     Column("digest", LargeBinary(32), nullable=False, comment="over the row and the digest before"),
     Index("ix_audit_entry_actor_number", "actor", "number"),
     Index("ix_audit_entry_object_id_number", "object_id", "number"),
-)
-
-series_upload = Table(
-    "series_upload",
-    metadata,
-    Column("upload_id", String(36), primary_key=True),
-    Column("source", String(16), nullable=False, comment="cloud.series.stored.Source"),
-    Column("actor", String(80), nullable=False, comment="who began it"),
-    Column("begun_time", UtcTime, nullable=False),
-    Column("finished_time", UtcTime, nullable=True),
-    Column("ledger_index", BigInteger, nullable=True, comment="set where it finished and kept a file"),
-)
-
-series = Table(
-    "series",
-    metadata,
-    Column("series_id", String(36), primary_key=True),
-    Column("source", String(16), nullable=False, comment="cloud.series.stored.Source"),
-    Column("group_sha256", LargeBinary(32), nullable=False, comment="keyed, over name, study and series"),
-    Column("series_uid", String(64), nullable=False, index=True, comment="as it stands in the stored files"),
-    Column("study_id", String(36), nullable=False, index=True),
-    Column("patient", String(16), nullable=False, comment="pseudonym"),
-    Column("modality", String(16), nullable=False, comment="empty: not said"),
-    Column("body_part", String(16), nullable=False, comment="empty: not said"),
-    Column("number", BigInteger, nullable=True, comment="SeriesNumber"),
-    Column("version", Integer, nullable=False, comment="grows with each upload that adds images"),
-    Column("received_time", UtcTime, nullable=False, comment="of the newest upload"),
-    Column("kind", String(16), nullable=False, comment="cloud.series.stored.Kind"),
-    Column("image_count", Integer, nullable=False),
-    Column("frame_count", Integer, nullable=False, comment="of the image that has most"),
-    Column("refusal", JSON, nullable=True, comment="code and values of why there is no volume"),
-    Index("ix_series_received_time_series_id", "received_time", "series_id"),
-    Index("ix_series_group_sha256", "group_sha256"),
-)
-
-series_file = Table(
-    "series_file",
-    metadata,
-    Column("file_id", _RowId, primary_key=True, autoincrement=True),
-    Column("upload_id", String(36), ForeignKey("series_upload.upload_id"), nullable=False),
-    Column("path_sha256", LargeBinary(32), nullable=False, comment="keyed, over the path in the upload"),
-    Column("folder", Text, nullable=False, comment="keyed hashes of the folders above, outermost first"),
-    Column("source_sha256", LargeBinary(32), nullable=False, comment="keyed, over the digest as it came"),
-    Column("reason", String(32), nullable=True, comment="why it is not used; its bytes are in quarantine"),
-    Column("series_id", String(36), nullable=True, comment="set once the upload finished"),
-    Column("sha256", LargeBinary(32), nullable=True, comment="of the stored bytes"),
-    Column("size_bytes", BigInteger, nullable=False, comment="of the stored bytes, or as it came"),
-    Column("instance_sha256", LargeBinary(32), nullable=True, comment="keyed, over group and instance UID"),
-    Column("facts", JSON, nullable=True, comment="what its series is told by"),
-    Column("received_time", UtcTime, nullable=False),
-    UniqueConstraint("upload_id", "path_sha256"),
-    Index("ix_series_file_series_id", "series_id"),
-    Index("ix_series_file_source_sha256", "source_sha256"),
-    Index("ix_series_file_instance_sha256", "instance_sha256"),
 )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.infer.errors import ImageUnreadable
-from cloud.infer.measure import Scale
+from cloud.infer.measure import CalibratedRegion, Scale
 from cloud.infer.pixels import check_size, eight_bit, flat
 from cloud.infer.source import Image, opened
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FRAMES_MAX = 5_000
 _CENTIMETRE = 3
 _TWO_DIMENSIONAL = 1
+_REGION = "dicom_region"
 
 
 class DicomObject:
@@ -42,6 +43,8 @@ class DicomObject:
             """Frames a second, where the object says so."""
             self.scale = _scale(ds)
             """The length of a pixel, where the object says so."""
+            self.regions = _regions(ds)
+            """Where it says how long a pixel is: two-dimensional regions in centimetres, in its own order."""
             self._ds: Dataset = ds
         if not 1 <= self.frame_count <= FRAMES_MAX:
             raise ImageUnreadable(f"the loop does not have 1 to {FRAMES_MAX} frames")
@@ -115,10 +118,44 @@ def _scale(ds: Dataset) -> Scale | None:
     for region in ds.get("SequenceOfUltrasoundRegions", []):
         if region.get("RegionSpatialFormat") != _TWO_DIMENSIONAL:
             continue
-        units = (region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection"))
-        if units != (_CENTIMETRE, _CENTIMETRE):
+        if not _in_centimetres(region):
             return None
         steps += [abs(float(region.PhysicalDeltaX)) * 10, abs(float(region.PhysicalDeltaY)) * 10]
     if not steps or not np.isfinite(steps).all() or min(steps) <= 0 or max(steps) > 1.01 * min(steps):
         return None
-    return Scale(mm_per_pixel=steps[0], source="dicom_region")
+    return Scale(mm_per_pixel=steps[0], source=_REGION)
+
+
+def _in_centimetres(region: Dataset) -> bool:
+    units = (region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection"))
+    return units == (_CENTIMETRE, _CENTIMETRE)
+
+
+def _regions(ds: Dataset) -> tuple[CalibratedRegion, ...]:
+    """PS3.3 C.8.5.5.1.1: a region's last column and row are inside of it. One that is not sane is left out."""
+    planes = (
+        region
+        for region in ds.get("SequenceOfUltrasoundRegions", [])
+        if region.get("RegionSpatialFormat") == _TWO_DIMENSIONAL and _in_centimetres(region)
+    )
+    found = (_calibrated(region, int(ds.Columns), int(ds.Rows)) for region in planes)
+    return tuple(region for region in found if region is not None)
+
+
+def _calibrated(region: Dataset, width_px: int, height_px: int) -> CalibratedRegion | None:
+    edges = [region.get(f"RegionLocation{name}") for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+    steps = [abs(float(region.get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "XY"]
+    if None in edges or not np.isfinite(steps).all() or min(steps) <= 0:
+        return None
+    x0, y0, last_x, last_y = (int(edge) for edge in edges)
+    if not (0 <= x0 <= last_x < width_px and 0 <= y0 <= last_y < height_px):
+        return None
+    return CalibratedRegion(
+        x0=x0,
+        y0=y0,
+        x1=last_x + 1,
+        y1=last_y + 1,
+        mm_per_pixel_x=steps[0],
+        mm_per_pixel_y=steps[1],
+        source=_REGION,
+    )

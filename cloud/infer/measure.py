@@ -43,6 +43,26 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibratedRegion:
+    """An upright rectangle of a still on which the length of a pixel is known; its edges are in still pixels."""
+
+    x0: int
+    """Left edge: its first column."""
+    y0: int
+    """Upper edge: its first row."""
+    x1: int
+    """Right edge: the column behind its last one."""
+    y1: int
+    """Lower edge: the row behind its last one."""
+    mm_per_pixel_x: float
+    """A step to the right, in millimetres; finite and above 0."""
+    mm_per_pixel_y: float
+    """A step down, in millimetres; finite and above 0."""
+    source: str
+    """Who says so, as in `Scale`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
     """A length on the still."""
 

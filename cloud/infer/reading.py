@@ -123,7 +123,7 @@ class Reading:
             "abstain_reasons": [reason.value for reason in self.abstain_reasons],
             "head": _head_json(self.head) if self.head else None,
             "crop": _crop_json(self.crop) if self.crop else None,
-            "measurements": _measurements_json(self.measurements) if self.measurements else None,
+            "measurements": measurements_json(self.measurements) if self.measurements else None,
             **self.assessment.to_json(),
             "ventricles": _ventricles_json(self.ventricles) if self.ventricles else None,
             "heat": _heat_json(self.heat) if self.heat else None,
@@ -185,8 +185,8 @@ def _crop_json(crop: CropBox) -> dict[str, int]:
     return {"x0": crop.x0, "y0": crop.y0, "size_px": crop.size_px}
 
 
-def _measurements_json(m: Measurements) -> dict[str, Any]:
-    """Lengths and their uncertainties (1 sigma); what is not known is null."""
+def measurements_json(m: Measurements) -> dict[str, Any]:
+    """The JSON form of lengths and their uncertainties (1 sigma); what is not known is null."""
     lengths = {
         name: getattr(m, name)
         for unit in ("px", "mm")

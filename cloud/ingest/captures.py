@@ -8,6 +8,7 @@ from typing import Any
 from cloud.db import Tx, prepared
 from cloud.db.tables import capture
 from cloud.errors import CallRefused
+from cloud.examinations.binding import join
 from cloud.ingest import statements
 from cloud.items import CaptureState
 from sonorelay.contract.reasons import WireReason
@@ -28,10 +29,14 @@ def insert(
     device_id: str,
     now: datetime,
     missing_after_s: float,
+    gap_s: float,
     state: CaptureState = CaptureState.INCOMING,
     **values: Any,
 ) -> int:
-    """Gives the capture its slot; `values` are further columns where they are known already."""
+    """Gives the capture its slot, and an examination by device and time: one that had a print within `gap_s` seconds.
+
+    `values` are further columns where they are known already.
+    """
     row = {
         "capture_id": capture_id,
         "device_id": device_id,
@@ -47,6 +52,7 @@ def insert(
         **values,
     }
     slot: int = prepared.insert(capture, *row, returning="slot").one(tx, row).slot
+    join(tx, capture_id=capture_id, slot=slot, device_id=device_id, now=now, gap_s=gap_s)
     return slot
 
 

@@ -9,6 +9,7 @@ from cloud.db import Tx, prepared
 from cloud.db.tables import image, part, upload
 from cloud.errors import CallRefused
 from cloud.ingest import captures, statements
+from cloud.ingest.devices import check_known
 from cloud.ingest.services import IngestServices
 from cloud.ingest.uploads import Upload
 from cloud.ingest.verify import VerifiedImage, verify
@@ -102,6 +103,8 @@ def _write(
         return _Outcome(indices=_committed_indices(tx, upload_.capture_id), is_new=False)
     if row.fencing_token != upload_.fencing_token:
         raise CallRefused(WireReason.FENCED, "a newer opening of this upload took over")
+    # It may have been revoked since it opened the upload: nothing of it is entered any more.
+    check_known(tx, upload_.device_id)
     indices = services.ledger.append(tx, [plan.block for plan in upload_.parts])
     _insert_parts(tx, upload_, indices)
     _insert_images(tx, upload_, parts)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import sqlalchemy as sa
+
 from cloud.db import Tx, prepared
-from cloud.db.tables import device
+from cloud.db.tables import capture, device
 from cloud.errors import CallRefused
 from cloud.ingest import statements
 from sonorelay.contract.notes import NoteInvalid, Verifier
@@ -15,6 +19,26 @@ from sonorelay.contract.reasons import WireReason
 
 _DEVICE_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDevice:
+    """A device that gave its first word, as an administrator sees it."""
+
+    device_id: str
+    """Device number."""
+    verifier_key: str
+    """Its pinned key."""
+    first_seen_time: datetime
+    """When it gave its first word (aware UTC)."""
+    last_seen_time: datetime
+    """When it last announced or opened something (aware UTC)."""
+    clock_offset_ms: float
+    """Its clock minus this server's at that moment, milliseconds."""
+    print_count: int
+    """Captures that it announced."""
+    revoked: bool
+    """Whether it is refused."""
 
 
 def check_device_id(device_id: str) -> None:
@@ -74,3 +98,28 @@ def check_known(tx: Tx, device_id: str) -> None:
         raise CallRefused(WireReason.DEVICE_UNKNOWN, "this device is not known here")
     if row.revoked:
         raise CallRefused(WireReason.DEVICE_REVOKED, "this device was revoked")
+
+
+def known_devices(tx: Tx) -> list[KnownDevice]:
+    """Every device, by number."""
+    prints = sa.select(sa.func.count()).where(capture.c.device_id == device.c.device_id).scalar_subquery()
+    query = sa.select(*device.c, prints.label("print_count")).order_by(device.c.device_id)
+    return [KnownDevice(**row._mapping) for row in tx.execute(query)]
+
+
+def device_keys(tx: Tx, device_ids: Collection[str]) -> dict[str, str]:
+    """The pinned keys of those of these devices that are known."""
+    query = sa.select(device.c.device_id, device.c.verifier_key).where(device.c.device_id.in_(device_ids))
+    return {row.device_id: row.verifier_key for row in tx.execute(query)}
+
+
+def set_revoked(tx: Tx, device_id: str, revoked: bool) -> bool | None:
+    """Revokes a device or allows it again: from the next call on it is refused, or taken.
+
+    Whether that changed anything; None where the device is not known.
+    """
+    row = statements.DEVICE_KEY.first(tx, {"device": device_id})
+    if row is None:
+        return None
+    prepared.change(tx, device.c.device_id, device_id, {"revoked": revoked})
+    return bool(row.revoked) is not revoked

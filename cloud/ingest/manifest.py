@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from cloud.errors import CallRefused
+from cloud.examinations.binding import Identity
 from sonorelay.contract import merkle
 from sonorelay.contract.blocks import IMAGE_TYPES, Block
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, sha256
-from sonorelay.contract.limits import IMAGES_PER_PART_MAX, PART_MAX_BYTES, PARTS_MAX, SHARD_SIZE_BYTES
+from sonorelay.contract.limits import (
+    GESTATIONAL_AGE_MAX_DAYS,
+    IMAGES_PER_PART_MAX,
+    PART_MAX_BYTES,
+    PARTS_MAX,
+    SHARD_SIZE_BYTES,
+)
 from sonorelay.contract.notes import NoteInvalid, Verifier
 from sonorelay.contract.reasons import WireReason
 from sonorelay.contract.shards import shard_count
 from sonorelay.ingest.v1.ingest_service_pb2 import OpenUploadRequest, PartManifest
 
-_PRIORITY_MAX = 2
+_PRIORITY_MAX: Final = 2
+_EXAMINATION_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_PATIENT_KEY: Final = re.compile(r"S[0-9A-F]{15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +93,21 @@ def check(request: OpenUploadRequest, device: Verifier) -> None:
         _check_numbers(part)
         _check_shards(part)
         _check_block(request, part, device)
+
+
+def identity(request: OpenUploadRequest) -> Identity | None:
+    """What the manifest says of the examination; None where it names none. Refuses MANIFEST_INVALID."""
+    key, patient, age_days = request.examination_key, request.patient_key, request.gestational_age_days
+    if not key:
+        if patient or age_days:
+            raise _invalid("patient_key and gestational_age_days need an examination_key")
+        return None
+    if not _EXAMINATION_KEY.fullmatch(key) or not (not patient or _PATIENT_KEY.fullmatch(patient)):
+        raise _invalid("examination_key or patient_key is no pseudonym of the contract")
+    # A comparison with NaN is false.
+    if not 0 <= age_days <= GESTATIONAL_AGE_MAX_DAYS:
+        raise _invalid(f"gestational_age_days is not within 0 to {GESTATIONAL_AGE_MAX_DAYS}")
+    return Identity(examination_key=key, patient_key=patient or None, age_days=age_days or None)
 
 
 def _check_numbers(part: PartManifest) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from cloud.db import Tx, prepared
 from cloud.db.tables import upload
 from cloud.errors import CallRefused
+from cloud.examinations.binding import UNBOUND, bind
 from cloud.ingest import captures, manifest, statements
 from cloud.ingest.devices import check_device_id, check_uuid, parse_verifier, pin_device
 from cloud.ingest.services import IngestServices
@@ -80,6 +81,7 @@ def _receive_capture(tx: Tx, services: IngestServices, request: OpenUploadReques
     """Makes the slot of a capture whose first word is late, or brings one that was given up back; whether the
     console has something new to show."""
     size_bytes = sum(part.size_bytes for part in request.parts)
+    identity = manifest.identity(request)
     # A long upload is not a missing one: it has the time that the contract gives it.
     deadline_s = services.missing_after_s + upload_deadline_s(size_bytes)
     timings = _timings(request)
@@ -91,6 +93,7 @@ def _receive_capture(tx: Tx, services: IngestServices, request: OpenUploadReques
             device_id=request.device_id,
             now=now,
             missing_after_s=deadline_s,
+            gap_s=services.examination_gap_s,
             expected_image_count=sum(part.image_count for part in request.parts),
             size_bytes=size_bytes,
             edge_timings_ms=timings,
@@ -101,9 +104,14 @@ def _receive_capture(tx: Tx, services: IngestServices, request: OpenUploadReques
         if row.state not in _OPEN_TO_RECEIVE:
             known.update(state=CaptureState.INCOMING.value, reason=None)
         captures.change(tx, request.capture_id, now, **known)
-        if row.state in _OPEN_TO_RECEIVE:
-            return False
-    outbox.append(tx, capture_id=request.capture_id, device_id=request.device_id, time=now)
+    bound = bind(tx, request.capture_id, identity, now) if identity else UNBOUND
+    if not bound.captures and row is not None and row.state in _OPEN_TO_RECEIVE:
+        return False
+    outbox.append(
+        tx, capture_id=request.capture_id, device_id=request.device_id, time=now, examination_id=bound.left
+    )
+    for capture_id in bound.captures[1:]:
+        outbox.append(tx, capture_id=capture_id, device_id=request.device_id, time=now)
     return True
 
 

@@ -50,6 +50,7 @@ async def pre_notify(services: IngestServices, request: PreNotifyRequest) -> Pre
                 device_id=request.device_id,
                 now=now,
                 missing_after_s=services.missing_after_s,
+                gap_s=services.examination_gap_s,
                 **known,
             )
         else:

@@ -39,6 +39,8 @@ async def watch_results(
         raise CallRefused(WireReason.CURSOR_INVALID, "the cursor lies beyond the newest event")
     async with contextlib.aclosing(hub.batches(request.cursor, request.device_id, quiet_s)) as batches:
         async for batch in batches:
+            # It may have been revoked since the stream began.
+            await services.database.read(lambda tx: check_known(tx, request.device_id))
             if batch.events:
                 for response in await _results(services, batch.events):
                     yield response

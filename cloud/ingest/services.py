@@ -63,3 +63,5 @@ class IngestServices:
     """Where events are written."""
     missing_after_s: float
     """After how many seconds an announced capture is missing."""
+    examination_gap_s: float
+    """A print after a longer pause on its device begins a new examination, seconds."""

@@ -39,6 +39,7 @@ async def withdraw(services: IngestServices, request: WithdrawRequest) -> Withdr
                 device_id=request.device_id,
                 now=now,
                 missing_after_s=services.missing_after_s,
+                gap_s=services.examination_gap_s,
                 state=state,
                 reason=reason.value,
             )

@@ -39,3 +39,7 @@ class Ledger(Protocol):
     async def entry(self, index: int) -> bytes:
         """The entry at `index`, byte for byte. Errors: `LedgerIndexUnknown`."""
         ...
+
+    async def entries(self, first: int, end: int) -> list[bytes]:
+        """The entries `first` (from 0) up to `end`, without it; fewer where the log is shorter."""
+        ...

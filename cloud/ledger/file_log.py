@@ -146,6 +146,24 @@ class FileLedger:
 
         return await self._database.read(work)
 
+    async def entries(self, first: int, end: int) -> list[bytes]:
+        """The entries `first` (from 0) up to `end`, without it; fewer where the log is shorter.
+
+        Errors: `LedgerDamaged`.
+        """
+
+        def work(tx: Tx) -> list[bytes]:
+            with self._lock:
+                self._follow(tx)
+                indices = range(max(first, 0), min(end, self._tree.size))
+                expected = [self._tree.leaf(index) for index in indices]
+            found = rows.entries(tx, indices.start, indices.stop)
+            if [leaf_hash(entry) for entry in found] != expected:
+                raise LedgerDamaged(f"an entry from {indices.start} on was altered in the database")
+            return found
+
+        return await self._database.read(work)
+
     async def publish(self) -> int:
         """Writes what was committed since the last time: tiles, bundles, then the checkpoint; the log's size.
 

@@ -11,8 +11,10 @@ from sqlalchemy import Row
 
 from cloud.db import Tx
 from cloud.db.prepared import Prepared
-from cloud.db.tables import capture, image, part, result
-from cloud.items import CaptureState, ImageState, WorkImage, WorkItem
+from cloud.db.tables import capture, examination, examination_capture, image, part, result
+from cloud.examinations.review_items import Review
+from cloud.examinations.review_rows import newest_reviews
+from cloud.items import Belonging, CaptureState, ImageState, WorkImage, WorkItem
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, trace_id
 
 
@@ -36,6 +38,10 @@ class ImageSource:
     """SHA-256 of each shard of the part, in order."""
     shard_size_bytes: int
     """Length of every shard but the last, bytes."""
+    width_px: int
+    """Width of the image, pixels."""
+    height_px: int
+    """Height of the image, pixels."""
     mm_per_pixel: float | None
     """Scale, millimetres per pixel, where known."""
     scale_source: str | None
@@ -59,6 +65,7 @@ _IMAGES: Final = (
         image.c.height_px,
         image.c.frame_count,
         image.c.mm_per_pixel,
+        image.c.scale_source,
         image.c.source_format,
         image.c.sha256,
         part.c.ledger_index,
@@ -73,19 +80,29 @@ _IMAGES: Final = (
     .order_by(image.c.capture_id, image.c.index_in_capture, image.c.part_index)
 )
 _IMAGES_OF_ONE: Final = Prepared(_IMAGES.where(image.c.capture_id == sa.bindparam("of_capture")))
-_CAPTURES: Final = sa.select(
-    capture.c.capture_id,
-    capture.c.slot,
-    capture.c.device_id,
-    capture.c.state,
-    capture.c.reason,
-    capture.c.expected_image_count,
-    capture.c.size_bytes,
-    capture.c.received_time,
-    capture.c.notified_time,
-    capture.c.updated_time,
-    capture.c.edge_timings_ms,
-    capture.c.cloud_timings_ms,
+_CAPTURES: Final = (
+    sa.select(
+        capture.c.capture_id,
+        capture.c.slot,
+        capture.c.device_id,
+        capture.c.state,
+        capture.c.reason,
+        capture.c.expected_image_count,
+        capture.c.size_bytes,
+        capture.c.received_time,
+        capture.c.notified_time,
+        capture.c.updated_time,
+        capture.c.edge_timings_ms,
+        capture.c.cloud_timings_ms,
+        examination.c.examination_id,
+        examination.c.number,
+        examination.c.bound_by,
+        examination_capture.c.bound_by.label("capture_bound_by"),
+        examination.c.patient_key,
+        examination.c.age_days,
+    )
+    .outerjoin(examination_capture, examination_capture.c.capture_id == capture.c.capture_id)
+    .outerjoin(examination, examination.c.examination_id == examination_capture.c.examination_id)
 )
 _CAPTURE: Final = Prepared(_CAPTURES.where(capture.c.capture_id == sa.bindparam("of_capture")))
 _IMAGE_SOURCE: Final = Prepared(
@@ -96,6 +113,8 @@ _IMAGE_SOURCE: Final = Prepared(
         image.c.sha256,
         image.c.start_bytes,
         image.c.size_bytes,
+        image.c.width_px,
+        image.c.height_px,
         image.c.mm_per_pixel,
         image.c.scale_source,
         part.c.shard_sha256,
@@ -112,7 +131,9 @@ _IMAGE_SOURCE: Final = Prepared(
 def read_item(tx: Tx, capture_id: str) -> WorkItem | None:
     """One capture as it is now; None where there is none of this id."""
     row = _CAPTURE.first(tx, {"of_capture": capture_id})
-    return None if row is None else _item(row, _IMAGES_OF_ONE.all(tx, {"of_capture": capture_id}))
+    if row is None:
+        return None
+    return _item(row, _IMAGES_OF_ONE.all(tx, {"of_capture": capture_id}), newest_reviews(tx, [capture_id]))
 
 
 def read_items(
@@ -124,9 +145,13 @@ def read_items(
         rows = rows.where(capture.c.slot < before_slot)
     if states:
         rows = rows.where(capture.c.state.in_([state.value for state in states]))
-    found = tx.execute(rows).all()
-    images = _images(tx, [row.capture_id for row in found])
-    return [_item(row, images.get(row.capture_id, ())) for row in found]
+    return _items(tx, rows)
+
+
+def read_examination_items(tx: Tx, examination_id: str) -> list[WorkItem]:
+    """Every capture of an examination, in the order of their slots."""
+    of_examination = examination_capture.c.examination_id == examination_id
+    return _items(tx, _CAPTURES.where(of_examination).order_by(capture.c.slot))
 
 
 def count_by_state(tx: Tx) -> dict[str, int]:
@@ -150,6 +175,8 @@ def read_image(tx: Tx, image_id: str) -> ImageSource | None:
         size_bytes=row.size_bytes,
         shard_digests=split_digests(row.shard_sha256),
         shard_size_bytes=row.shard_size_bytes,
+        width_px=row.width_px,
+        height_px=row.height_px,
         mm_per_pixel=row.mm_per_pixel,
         scale_source=row.scale_source,
         reading=row.reading,
@@ -163,6 +190,13 @@ def split_digests(joined: bytes) -> tuple[bytes, ...]:
     return tuple(joined[start : start + size] for start in range(0, len(joined), size))
 
 
+def _items(tx: Tx, captures: sa.Select[Any]) -> list[WorkItem]:
+    found = tx.execute(captures).all()
+    capture_ids = [row.capture_id for row in found]
+    images, reviews = _images(tx, capture_ids), newest_reviews(tx, capture_ids)
+    return [_item(row, images.get(row.capture_id, ()), reviews) for row in found]
+
+
 def _images(tx: Tx, capture_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     """Rows of the captures' images with their part's index in the ledger and their result."""
     if not capture_ids:
@@ -173,7 +207,7 @@ def _images(tx: Tx, capture_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     return by_capture
 
 
-def _item(row: Any, images: Sequence[Any]) -> WorkItem:
+def _item(row: Any, images: Sequence[Any], reviews: Mapping[str, Review]) -> WorkItem:
     return WorkItem(
         capture_id=row.capture_id,
         trace_id=trace_id(row.capture_id),
@@ -187,11 +221,23 @@ def _item(row: Any, images: Sequence[Any]) -> WorkItem:
         notified_time=row.notified_time,
         updated_time=row.updated_time,
         steps_ms={**row.edge_timings_ms, **row.cloud_timings_ms},
-        images=tuple(_work_image(each) for each in images),
+        images=tuple(_work_image(each, reviews.get(each.image_id)) for each in images),
+        examination=None if row.examination_id is None else _belonging(row),
     )
 
 
-def _work_image(row: Any) -> WorkImage:
+def _belonging(row: Any) -> Belonging:
+    return Belonging(
+        examination_id=row.examination_id,
+        number=row.number,
+        bound_by=row.bound_by,
+        capture_bound_by=row.capture_bound_by,
+        patient_key=row.patient_key,
+        age_days=row.age_days,
+    )
+
+
+def _work_image(row: Any, review: Review | None) -> WorkImage:
     state = ImageState.ANALYSING
     if row.ok is not None:
         state = ImageState.RESULT if row.ok else ImageState.FAILED
@@ -205,6 +251,7 @@ def _work_image(row: Any) -> WorkImage:
         height_px=row.height_px,
         frame_count=row.frame_count,
         mm_per_pixel=row.mm_per_pixel,
+        scale_source=row.scale_source,
         source_format=row.source_format,
         sha256=row.sha256.hex(),
         state=state,
@@ -213,4 +260,5 @@ def _work_image(row: Any) -> WorkImage:
         ledger_index=row.ledger_index,
         result_ledger_index=row.result_ledger_index,
         timings_ms=row.timings_ms or {},
+        review=review,
     )

@@ -22,7 +22,7 @@ def entry(
     time: datetime,
     signer: Signer,
 ) -> bytes:
-    """The entry: a note signed by the log's own key, at most 1 KiB, without patient data (SPEC.md, section 11)."""
+    """The entry: a note signed by the log's own key, at most 1 KiB, without patient data (SPEC.md, section 12)."""
     kept = list(digests)
     lines = [
         HEADER,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,23 +18,34 @@ READ = frozenset({"normal", "abnormal", "review", "failed"})
 FINAL = READ | {"refused", "held", "missing"}
 """Statuses after which nothing more comes by itself."""
 _TIMEOUT_S = 30.0
+_COME_AGAIN = frozenset({429, 503})
+"""Too many requests, or busy: Retry-After says when."""
 
 
 class ConsoleClient:
     """One console at `base_url` (ends in a slash), with a machine's `token`. Loopback: proxies of the environment
     are ignored."""
 
-    def __init__(self, base_url: str, token: str) -> None:
+    def __init__(self, base_url: str, token: str, wait: Callable[[float], None] = time.sleep) -> None:
         self._base_url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
+        self._wait = wait
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(self, path: str) -> bytes:
-        """Body of `path`; raises urllib.error.HTTPError, OSError."""
+        """Body of `path`, asked again when the server says to; raises urllib.error.HTTPError, OSError."""
         request = urllib.request.Request(self._base_url + path, headers=self._headers)
-        with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
-            body: bytes = answer.read()
-            return body
+        while True:
+            try:
+                with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
+                    body: bytes = answer.read()
+                    return body
+            except urllib.error.HTTPError as error:
+                with error:
+                    after_s = error.headers.get("Retry-After", "")
+                if error.code not in _COME_AGAIN or not after_s.isdecimal():
+                    raise
+            self._wait(min(float(after_s), _TIMEOUT_S))
 
     def get_json(self, path: str) -> Any:
         """Body of `path` as JSON."""

@@ -21,7 +21,8 @@ from deploy.local.console_client import FINAL, READ, ConsoleClient, Item, Watche
 from deploy.local.machine import Machine, MachineFailed, Program
 
 STALL_TIMEOUT_S = 180.0
-_FORMATS = "png,jpeg,pdf,dicom"
+_FORMATS = "dicom,png,jpeg,pdf"
+"""In turn within each examination: its first picture names the study, so that the others are bound to it by time."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,7 +79,15 @@ def _demo(options: argparse.Namespace, data: Path) -> int:
             scanner = None
         else:
             bound = [] if options.count is None else ["--count", str(10 * options.count)]
-            arguments: list[str | Path] = ["--out", watch, "--rate", str(options.rate), "--formats", _FORMATS]
+            arguments: list[str | Path] = [
+                "--out",
+                watch,
+                "--rate",
+                str(options.rate),
+                "--formats",
+                _FORMATS,
+                "--by-examination",
+            ]
             arguments += ["--seed", str(options.seed), *bound]
             scanner = machine.start("scanner", "edge_agent.simulator", arguments)
         try:

@@ -2,7 +2,7 @@
 # Debian programs that tests and benchmarks drive. Installs what is missing where it may (root and apt-get),
 # else says what to install; tests then skip what needs it (with CI=true they fail instead).
 set -eu
-declare -A package=([chromium]=chromium [dcmdump]=dcmtk [dciodvfy]=dicom3tools [Orthanc]=orthanc)
+declare -A package=([chromium]=chromium [dcmdump]=dcmtk [dciodvfy]=dicom3tools [Orthanc]=orthanc [qpdf]=qpdf [pdffonts]=poppler-utils)
 missing=()
 for program in "${!package[@]}"; do
   command -v "$program" >/dev/null || [ -x "/usr/bin/$program" ] || [ -x "/usr/sbin/$program" ] || missing+=("${package[$program]}")

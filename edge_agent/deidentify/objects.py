@@ -13,6 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from edge_agent.deidentify.identity import identity_of
 from edge_agent.deidentify.keys import SiteKey
 from edge_agent.deidentify.pixels import Mask, blanked, brightest, guard
 from edge_agent.deidentify.rebuild import Shape, rebuild, write_dicom
@@ -21,7 +22,7 @@ from edge_agent.errors import ImageRefused
 from edge_agent.filter import Filter
 from edge_agent.formats.dicom import DicomObject
 from edge_agent.formats.raster import Pixels, gray_if_equal, picture_facts
-from edge_agent.items import PixelRule
+from edge_agent.items import Identity, PixelRule
 from sonorelay.contract.reasons import EdgeReason
 
 SAMPLES_MAX: Final = 8
@@ -40,6 +41,8 @@ class CleanObject:
     """Scale where known."""
     scale_source: ScaleSource | None
     """Where it comes from."""
+    identity: Identity | None
+    """Of its examination, in pseudonyms; None where its header names no study."""
 
 
 class _Coloured(Exception):
@@ -76,7 +79,13 @@ def clean_object(
     except _Coloured:
         shape = _write(source, path, keep, kept_regions, key, capture_id, False, only)
     mm_per_pixel, scale_source = scale(source.ds, kept_regions, given_mm)
-    return CleanObject(shape=shape, middle=middle, mm_per_pixel=mm_per_pixel, scale_source=scale_source)
+    return CleanObject(
+        shape=shape,
+        middle=middle,
+        mm_per_pixel=mm_per_pixel,
+        scale_source=scale_source,
+        identity=identity_of(source.ds, key),
+    )
 
 
 def _samples(source: DicomObject, rules: Filter) -> list[Pixels]:

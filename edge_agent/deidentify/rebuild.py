@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 from pydicom.valuerep import DSfloat
 
+from edge_agent.deidentify.identity import patient_of, text
 from edge_agent.deidentify.keys import SiteKey
 from edge_agent.deidentify.regions import Region, pixel_spacing
 from edge_agent.errors import ImageRefused
@@ -94,14 +95,12 @@ def rebuild(
     """
     ds, new = source.ds, Dataset()
     study = code(ds, "StudyInstanceUID") or f"{capture_id}/study"
-    patient = (
-        f"{_text(ds, 'IssuerOfPatientID')}\x00{_text(ds, 'PatientID')}" if _text(ds, "PatientID") else study
-    )
+    patient = patient_of(ds) or study
     _identity(ds, new, key, patient, study, capture_id)
     new.SOPClassUID = UltrasoundMultiFrameImageStorage if shape.frame_count > 1 else UltrasoundImageStorage
     secondary = codes(ds, "ImageType")[1:2] == ("SECONDARY",)
     new.ImageType = ["DERIVED", "SECONDARY" if secondary else "PRIMARY"]
-    maker = _text(ds, "Manufacturer")
+    maker = text(ds, "Manufacturer")
     new.Manufacturer = maker if _MANUFACTURER.fullmatch(maker) else ""
     if code(ds, "TransducerType") in _TRANSDUCERS:
         new.TransducerType = code(ds, "TransducerType")
@@ -132,7 +131,7 @@ def _identity(ds: Dataset, new: Dataset, key: SiteKey, patient: str, study: str,
     new.SeriesInstanceUID = key.uid(code(ds, "SeriesInstanceUID") or f"{capture_id}/series")
     new.SOPInstanceUID = key.uid(code(ds, "SOPInstanceUID") or f"{capture_id}/instance")
     new.PatientID = new.PatientName = key.patient(patient)
-    new.StudyDate = key.shifted(_text(ds, "StudyDate"), patient)
+    new.StudyDate = key.shifted(text(ds, "StudyDate"), patient)
     new.Modality = "US"
     # PS3.15 E.1-1: replace, do not remove; these are type 2, viewers want them there.
     for keyword in (
@@ -188,11 +187,6 @@ def _coded(value: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
     return item
-
-
-def _text(ds: Dataset, keyword: str) -> str:
-    value = ds.get(keyword)
-    return str(value).strip("\x00 ") if value is not None else ""
 
 
 def write_dicom(path: Path, new: Dataset, shape: Shape, frames: Iterable[bytes]) -> None:

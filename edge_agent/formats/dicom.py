@@ -30,7 +30,8 @@ from sonorelay.contract.reasons import EdgeReason
 
 READ_TAGS: Final = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType",
-    "BodyPartExamined", "PatientID", "IssuerOfPatientID", "StudyDate", "Manufacturer", "TransducerType",
+    "BodyPartExamined", "PatientID", "IssuerOfPatientID", "StudyDate", "LastMenstrualDate",
+    "Manufacturer", "TransducerType",
     "SeriesNumber", "InstanceNumber", "NumberOfFrames", "FrameTime", "FrameTimeVector", "CineRate",
     "HeartRate",
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated",

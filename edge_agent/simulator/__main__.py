@@ -39,6 +39,9 @@ def _parser() -> argparse.ArgumentParser:
         "--cine", action="store_true", help="print DICOM cines only; at the end of each the probe slides away"
     )
     parser.add_argument(
+        "--by-examination", action="store_true", help="begin the formats anew with each examination"
+    )
+    parser.add_argument(
         "--lesions",
         type=float,
         default=0.0,
@@ -74,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cines=not options.no_cines,
             only_cines=options.cine,
             lesion_share=options.lesions,
+            by_examination=options.by_examination,
         )
         while len(printed) < options.count:
             printed += printer.print(1)

@@ -78,6 +78,7 @@ class Printer:
         cines: bool = True,
         only_cines: bool = False,
         lesion_share: float = 0.0,
+        by_examination: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -92,6 +93,8 @@ class Printer:
             cines: where formats hold `dicom`, let some pictures be DICOM cines.
             only_cines: print DICOM cines only; at the end of each the probe slides away.
             lesion_share: share of otherwise normal head pictures that get a lesion, 0..1.
+            by_examination: let each examination begin with the first format, as a machine does that sends its first
+                picture with the patient's data and prints others beside it.
             clock: seconds, never going back.
             sleep: waits so many seconds.
 
@@ -117,6 +120,7 @@ class Printer:
             seed, banner=banner, cines=moving, only_cines=only_cines, lesion_share=lesion_share
         )
         self._rng = np.random.default_rng([seed, 0x5052494E])
+        self._by_examination = by_examination
         self._count = 0
         self._due: float | None = None
 
@@ -132,7 +136,8 @@ class Printer:
         """Print without end, one file per step of the iterator."""
         for shot in self._shots:
             # A cine only fits into DICOM; stills take the formats in turn.
-            turn = self._formats[self._count % len(self._formats)]
+            place = shot.instance - 1 if self._by_examination else self._count
+            turn = self._formats[place % len(self._formats)]
             format_name = "dicom" if len(shot.frames) > 1 else turn
             data = encode(shot, format_name)
             self._wait()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from io import BytesIO
 
 import cv2
@@ -91,6 +92,8 @@ def _describe(ds: Dataset, shot: Shot) -> None:
     ds.Modality = "US"
     ds.StudyDate = ds.SeriesDate = patient.taken.strftime("%Y%m%d")
     ds.StudyTime = ds.SeriesTime = patient.taken.strftime("%H%M%S")
+    menstruated = patient.taken.date() - timedelta(days=round(7 * truth.weeks))
+    ds.LastMenstrualDate = menstruated.strftime("%Y%m%d")
     ds.ContentDate = ds.AcquisitionDate = shot.taken.strftime("%Y%m%d")
     ds.ContentTime = ds.AcquisitionTime = shot.taken.strftime("%H%M%S")
     ds.StudyDescription = f"Obstetrics {patient.latin}"

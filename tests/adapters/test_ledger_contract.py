@@ -47,6 +47,9 @@ async def test_indices_count_from_zero_and_proofs_verify(opened: Opened) -> None
     for proof, entry in zip(await ledger.prove(range(20)), entries, strict=True):
         assert proof.verify(entry, ledger.verifier).size == 20
     assert entries == [await ledger.entry(n) for n in range(20)]
+    assert entries[3:7] == await ledger.entries(3, 7)
+    assert entries[18:] == await ledger.entries(18, 99)
+    assert [] == await ledger.entries(20, 30)
 
 
 async def test_the_same_entry_keeps_its_index(opened: Opened) -> None:

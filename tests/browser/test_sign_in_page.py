@@ -177,14 +177,14 @@ def test_each_role_sees_its_own_pages(stranger: Page, console: RunningConsole, r
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
     tabs = page.get_by_role("navigation", name="Administration").get_by_role("link")
     if role is Role.IT:
-        expect(places).to_have_text(["Admin"])
-        expect(tabs).to_have_text(["Audit"])
+        expect(places).to_have_text(["Ledger", "Admin"])
+        expect(tabs).to_have_text(["Devices", "Audit"])
     elif role is Role.ADMINISTRATOR:
-        expect(places).to_have_text(["Live", "Admin"])
+        expect(places).to_have_text(["Live", "Ledger", "Admin"])
         page.goto("/admin")
-        expect(tabs).to_have_text(["Users", "Tokens", "Audit"])
+        expect(tabs).to_have_text(["Users", "Tokens", "Models", "Devices", "Audit"])
     else:
-        expect(places).to_have_text(["Live"])
+        expect(places).to_have_text(["Live", "Ledger"])
     page.goto("/admin/users")
     end = {Role.IT: "/admin/audit", Role.ADMINISTRATOR: "/admin/users"}.get(role, "/live")
     expect(page).to_have_url(re.compile(f"{end}$"))

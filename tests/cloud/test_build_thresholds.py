@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud.build import site_thresholds
 from cloud.config import Config
 from cloud.errors import ConfigInvalid
 from cloud.infer.thresholds import ThresholdScheme
+from cloud.site_files import site_thresholds
 
 
 def test_without_a_file_the_general_limits_hold() -> None:

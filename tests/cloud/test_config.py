@@ -47,6 +47,9 @@ def test_file_and_command_line_make_the_settings(tmp_path: Path) -> None:
         ('triton_address = "gpu.hospital:8001"', "triton_ca_file"),
         ('triton_key_file = "key.pem"', "triton_certificate_file"),
         ("triton_deadline_s = 0", "triton_deadline_s"),
+        ('time_zone = "Middle/Earth"', "time_zone"),
+        ('time_zone = "../../etc/passwd"', "time_zone"),
+        ('time_zone = ""', "time_zone"),
         ("= broken", "TOML"),
     ],
 )
@@ -91,3 +94,24 @@ def test_every_setting_is_documented() -> None:
         and isinstance(second.value, ast.Constant)
     }
     assert {field.name for field in dataclasses.fields(Config)} == documented
+
+
+def test_an_identity_provider_needs_its_settings() -> None:
+    """https or this machine, who we are, and roles that exist; without an issuer none of it matters."""
+    good = {
+        "oidc_issuer": "https://login.example",
+        "oidc_client_id": "x",
+        "oidc_roles": ("obstetrics=doctor",),
+    }
+    assert Config(**good).check()  # type: ignore[arg-type]
+    for wrong, words in (
+        ({"oidc_issuer": "http://login.example"}, "must begin with https"),
+        ({"public_url": "console.example"}, "must begin with https"),
+        ({"oidc_client_id": ""}, "set oidc_client_id and oidc_roles"),
+        ({"oidc_roles": ()}, "set oidc_client_id and oidc_roles"),
+        ({"oidc_roles": ("obstetrics=surgeon",)}, "not value=role with a role of doctor"),
+        ({"oidc_roles": ("doctor",)}, "not value=role"),
+        ({"reads_per_minute": -1}, "must not be negative"),
+    ):
+        with pytest.raises(ConfigInvalid, match=words):
+            Config(**{**good, **wrong}).check()  # type: ignore[arg-type]

@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_agent.capture import Intake
-from edge_agent.items import Arrival, CleanImage, PrepareReply, PrepareRequest
+from edge_agent.items import Arrival, CleanImage, Identity, PrepareReply, PrepareRequest
 from sonorelay.contract.reasons import EdgeReason
+
+IDENTITY = Identity(examination_key="e" * 64, patient_key="S0123456789ABCDE", gestational_age_days=147.0)
+"""Of every capture that the plain preparer keeps."""
 
 
 class PlainPreparer:
@@ -44,7 +47,9 @@ class PlainPreparer:
             types = ["femur"]
         images = tuple(self._image(request, data, index, kind) for index, kind in enumerate(types))
         timings = {"filter": 1.0, "de-identify": 1.0, "split by type": 1.0}
-        return PrepareReply(outcome="kept", reason=None, detail="", images=images, timings_ms=timings)
+        return PrepareReply(
+            outcome="kept", reason=None, detail="", images=images, timings_ms=timings, identity=IDENTITY
+        )
 
     @staticmethod
     def _image(request: PrepareRequest, data: bytes, index: int, kind: str) -> CleanImage:

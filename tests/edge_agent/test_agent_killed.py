@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge_agent.bench_parts import data_files
+from tests.edge_agent.bench_parts import IDENTITY, data_files
 from tests.edge_agent.fake_cloud import FakeCloud
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +60,13 @@ def check_exactly_once(folder: Path, cloud: FakeCloud) -> None:
     assert len(cloud.committed_captures()) == 2
     assert len(cloud.log.entries) == 2
     assert len(cloud.uploads) == 2
+    for upload in cloud.uploads.values():
+        said = upload.manifest
+        assert (IDENTITY.examination_key, IDENTITY.patient_key, IDENTITY.gestational_age_days) == (
+            said.examination_key,
+            said.patient_key,
+            said.gestational_age_days,
+        )
     assert set(cloud.announced) == set(cloud.committed_captures())
     assert len(data_files(folder / "receipts")) == 2
     # A copy whose sender was never told "ok" may lie here until the sweep; nothing of a capture may.

@@ -42,6 +42,8 @@ class Rule:
     """What goes into the audit before the answer; None: nothing, or the address itself does it."""
     looked_at: str | None = None
     """Name of the part of the path that holds the object's UUID; None: there is no single object."""
+    export: bool = False
+    """Whether it takes much out at once, or costs much: it may be asked for less often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +58,22 @@ class Matched:
     """What is looked at, as a UUID; None where the rule names nothing or the path holds no UUID."""
 
 
+UNLIMITED: Final = ("/api/health/", "/assets/")
+"""Addresses that may be asked for as often as one likes: who watches the server must always get an answer."""
 _OPEN: Final = Rule(standing=Standing.OPEN)
 _ANYBODY: Final = Rule(standing=Standing.ANYBODY)
 _SIGNED_IN: Final = Rule(standing=Standing.SIGNED_IN)
 _PERSON: Final = Rule(standing=Standing.PERSON)
 _SESSION: Final = Rule(standing=Standing.SESSION)
+_SYSTEM: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM)
 _USERS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_USERS)
+_ARRANGE: Final = Rule(standing=Standing.PERSON, action=Action.ARRANGE)
 _TOKENS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TOKENS)
 _UPLOAD: Final = Rule(standing=Standing.SIGNED_IN, action=Action.UPLOAD)
+
+_EXPORT: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM, export=True)
+_MODELS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_MODELS)
+_DEVICES: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_DEVICES)
 
 
 def _looks(act: Act, at: str | None = None) -> Rule:
@@ -77,9 +87,12 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/live/{capture_id}"): _OPEN,
     ("GET", "/viewer"): _OPEN,
     ("GET", "/viewer/{series_id}"): _OPEN,
+    ("GET", "/report/{examination_id}"): _OPEN,
     ("GET", "/login"): _OPEN,
     ("GET", "/welcome"): _OPEN,
+    ("GET", "/unlocked"): _OPEN,
     ("GET", "/account"): _OPEN,
+    ("GET", "/ledger"): _OPEN,
     ("GET", "/admin"): _OPEN,
     ("GET", "/admin/{part}"): _OPEN,
     ("GET", "/favicon.svg"): _OPEN,
@@ -90,7 +103,15 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/health/ready"): _OPEN,
     ("GET", "/api/openapi.json"): _SIGNED_IN,
     ("GET", "/api/reasons"): _SIGNED_IN,
-    ("GET", "/api/system"): Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM),
+    ("GET", "/api/system"): _SYSTEM,
+    # The log holds no patient data, and its files are open to anybody: no look is noted.
+    ("GET", "/api/ledger"): _SYSTEM,
+    ("GET", "/api/ledger/entries"): _SYSTEM,
+    ("GET", "/api/ledger/entries/{index}"): _SYSTEM,
+    ("GET", "/api/ledger/entries/{index}/bytes"): _EXPORT,
+    ("GET", "/api/ledger/entries/{index}/receipt"): _EXPORT,
+    ("GET", "/api/ledger/consistency"): _SYSTEM,
+    ("GET", "/api/ledger/places"): _SYSTEM,
     ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),
     ("GET", "/api/events"): _looks(Act.CHANGES_LOOK),
     ("GET", "/api/captures/{capture_id}"): _looks(Act.CAPTURE_LOOK, "capture_id"),
@@ -98,6 +119,24 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/captures/{capture_id}/results/{image_id}.txt"): _looks(Act.RECEIPT_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/{picture}.png"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/images/{image_id}/assessment"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/examinations"): _looks(Act.WORKLIST_LOOK),
+    ("GET", "/api/examinations/{examination_id}"): _looks(Act.EXAMINATION_LOOK, "examination_id"),
+    ("GET", "/api/examinations/{examination_id}/report"): _looks(Act.REPORT_LOOK, "examination_id"),
+    ("GET", "/api/examinations/{examination_id}/report.pdf"): _looks(Act.REPORT_EXPORT, "examination_id"),
+    ("PATCH", "/api/examinations/{examination_id}"): _ARRANGE,
+    ("PUT", "/api/examinations/{examination_id}/protocol/{item}"): _ARRANGE,
+    ("POST", "/api/captures/{capture_id}/examination"): _ARRANGE,
+    ("POST", "/api/examinations/{examination_id}/signatures"): Rule(
+        standing=Standing.PERSON, action=Action.SIGN
+    ),
+    ("GET", "/api/examinations/{examination_id}/signatures/{signature_id}.txt"): _looks(
+        Act.RECEIPT_LOOK, "examination_id"
+    ),
+    ("POST", "/api/images/{image_id}/reviews"): Rule(standing=Standing.PERSON, action=Action.REVIEW),
+    ("GET", "/api/images/{image_id}/reviews"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/reviews/{review_id}.txt"): _looks(Act.RECEIPT_LOOK, "review_id"),
+    ("GET", "/api/images/{image_id}/scale"): _looks(Act.IMAGE_LOOK, "image_id"),
+    ("GET", "/api/growth/{measure}"): _SIGNED_IN,
     ("GET", "/api/series"): _looks(Act.SERIES_LIST_LOOK),
     ("GET", "/api/series/{series_id}"): _looks(Act.SERIES_LOOK, "series_id"),
     ("GET", "/api/series/{series_id}/slice"): _looks(Act.SERIES_LOOK, "series_id"),
@@ -112,6 +151,9 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("POST", "/api/uploads/{upload_id}/finish"): _UPLOAD,
     ("GET", "/api/uploads/{upload_id}"): _UPLOAD,
     ("POST", "/api/session"): _OPEN,
+    ("GET", "/api/oidc/begin"): _OPEN,
+    ("GET", "/api/oidc/unlock"): _SESSION,
+    ("GET", "/api/oidc/callback"): _OPEN,
     ("POST", "/api/first-administrator"): _OPEN,
     ("POST", "/api/password"): _OPEN,
     ("GET", "/api/session"): _ANYBODY,
@@ -130,6 +172,13 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/tokens"): _TOKENS,
     ("POST", "/api/tokens"): _TOKENS,
     ("DELETE", "/api/tokens/{token_id}"): _TOKENS,
+    ("GET", "/api/models"): _MODELS,
+    ("GET", "/api/models/{model}"): _MODELS,
+    ("POST", "/api/models/{model}/promote"): _MODELS,
+    ("POST", "/api/models/{model}/rollback"): _MODELS,
+    ("PUT", "/api/models/{model}/shadow"): _MODELS,
+    ("GET", "/api/devices"): _DEVICES,
+    ("PATCH", "/api/devices/{device_id}"): _DEVICES,
     ("GET", "/api/audit"): Rule(standing=Standing.SIGNED_IN, action=Action.READ_AUDIT),
 }
 """Method and address of everything that the server answers; a test compares it with the app's own routes."""

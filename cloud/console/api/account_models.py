@@ -88,6 +88,10 @@ class SessionFacts(Shown):
         description="Whether the session is locked; then only unlock and sign-out are answered."
     )
     codes: bool = Field(description="Whether the account asks for one-time codes.")
+    provider: str | None = Field(
+        description="Name of the identity provider where the person comes through it; then there is no password here."
+    )
+    provider_sign_out: str | None = Field(description="Where such a person signs out at the provider too.")
     locks_in_s: float = Field(description="Seconds until it is locked where nothing is done; 0 where it is.")
     ends_in_s: float = Field(description="Seconds until the session ends in any case.")
 
@@ -97,6 +101,7 @@ class WhoIsThere(Shown):
 
     session: SessionFacts | None = Field(description="The session; null where nobody is signed in.")
     ended: bool = Field(description="Whether the browser came with a session that has ended.")
+    provider: str | None = Field(description="Name of the identity provider, where there is one.")
 
 
 class NameToSignIn(Shown):
@@ -122,6 +127,7 @@ class UserFacts(Shown):
     disabled: bool = Field(description="Whether the account is closed.")
     has_password: bool = Field(description="False until the one-time link was used.")
     codes: bool = Field(description="Whether the account asks for one-time codes.")
+    by_provider: bool = Field(description="Whether the person comes through the identity provider.")
     created_time: datetime = Field(description="When it was made.")
 
 

@@ -12,23 +12,35 @@ from fastapi.routing import APIRoute
 
 from cloud.accounts.errors import AccountRefused
 from cloud.console.api import (
+    acts,
     assessments,
     audit,
     captures,
+    devices,
+    events,
+    examinations,
     facts,
+    growth,
+    ledger,
     ledger_files,
+    model_life,
+    oidc,
     pictures,
+    reports,
+    scales,
     series,
     sessions,
     tokens,
     uploads,
     users,
 )
+from cloud.console.api.described import complete
 from cloud.console.api.door import Door, come_again, refusal
 from cloud.console.api.guard import Guard
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
 from cloud.errors import RetryLater
+from cloud.examinations.errors import STATUS, ExaminationRefused
 
 API_VERSION: Final = "1"
 _DESCRIPTION: Final = "Worklist, pictures and results of the line. Research use, not for diagnosis."
@@ -45,13 +57,15 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     app.state.services = services
     app.state.started_time = services.clock()
     app.include_router(ledger_files.router())
+    app.include_router(oidc.router())
     mount_page(app, static_dir)
     app.add_exception_handler(RetryLater, _come_again)
     app.add_exception_handler(AccountRefused, _refused)
+    app.add_exception_handler(ExaminationRefused, _not_done)
     app.add_exception_handler(series.Conflict, series.conflict)
     app.add_exception_handler(RequestValidationError, _not_understood)
     # The one that is added last stands in front.
-    app.add_middleware(Door, accounts=services.accounts)
+    app.add_middleware(Door, accounts=services.accounts, limits=services.limits)
     app.add_middleware(Guard, allowed_hosts=services.allowed_hosts)
     return app
 
@@ -64,6 +78,12 @@ async def _come_again(request: Request, exc: Exception) -> Response:
 async def _refused(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, AccountRefused)
     return refusal(exc)
+
+
+async def _not_done(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, ExaminationRefused)
+    status, detail = STATUS[exc.reason]
+    return JSONResponse({"reason": exc.reason.value, "detail": detail}, status)
 
 
 async def _not_understood(request: Request, exc: Exception) -> Response:
@@ -79,7 +99,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _described_api() -> FastAPI:
-    app = FastAPI(
+    app = _Described(
         title="SonoRelay console",
         version=API_VERSION,
         description=_DESCRIPTION,
@@ -89,16 +109,35 @@ def _described_api() -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.include_router(captures.router())
+    app.include_router(examinations.router())
+    app.include_router(reports.router())
+    app.include_router(acts.router())
+    app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())
+    app.include_router(scales.router())
+    app.include_router(growth.router())
     app.include_router(facts.router())
     app.include_router(series.router())
     app.include_router(uploads.router())
+    app.include_router(ledger.router())
     app.include_router(sessions.router())
     app.include_router(users.router())
     app.include_router(tokens.router())
     app.include_router(audit.router())
+    app.include_router(model_life.router())
+    app.include_router(devices.router())
     return app
+
+
+class _Described(FastAPI):
+    """Its description also says what the door answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
 
 
 def _operation_id(route: APIRoute) -> str:

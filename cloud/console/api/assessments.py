@@ -44,9 +44,11 @@ def router() -> APIRouter:
             raise HTTPException(404, "There is no such image.")
         if source.reading is None:
             raise HTTPException(404, "The image has no reading (yet).")
-        context = Context(gestational_age_days=gestational_age_days, thresholds=services.thresholds)
+        context = Context(gestational_age_days=gestational_age_days, thresholds=services.site.thresholds)
         said = assess_stored(source.reading, context).to_json()
         asked = {**said["gestational_age"], "source": "asked"}
-        return Assessed.model_validate({**said, "gestational_age": asked, "notice": NOTICE})
+        return Assessed.model_validate(
+            services.site.sex.facts({**said, "gestational_age": asked, "notice": NOTICE})
+        )
 
     return routes

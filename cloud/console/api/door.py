@@ -14,7 +14,8 @@ from cloud.accounts.all import Accounts
 from cloud.accounts.errors import STATUS, AccountRefused, Refusal
 from cloud.accounts.roles import may
 from cloud.accounts.values import Principal
-from cloud.console.api.access import Access, Matched, Standing
+from cloud.console.api.access import UNLIMITED, Access, Matched, Rule, Standing
+from cloud.console.api.limits import Kind, Limits
 from cloud.errors import RetryLater
 
 COOKIE: Final = "__Host-sonorelay"
@@ -30,9 +31,16 @@ class Door:
     by requests that change something, and by /api/session/seen.
     """
 
-    def __init__(self, app: ASGIApp, accounts: Accounts, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        accounts: Accounts,
+        limits: Limits | None = None,
+        access: Access | None = None,
+    ) -> None:
         self._app = app
         self._accounts = accounts
+        self._limits = limits
         self._access = access or Access()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,9 +66,12 @@ class Door:
         bearer = _bearer(headers)
         if method not in _SAFE and bearer is None and not _from_own_page(headers):
             raise AccountRefused(Refusal.CROSS_SITE)
+        connection = HTTPConnection(scope)
+        kind = _kind(found.rule, method)
+        if self._limits is not None and not path.startswith(UNLIMITED):
+            _must_not_wait(self._limits.by_address(peer(connection), kind))
         if found.rule.standing is Standing.OPEN:
             return
-        connection = HTTPConnection(scope)
         try:
             principal = await self._accounts.sign_in.principal(
                 connection.cookies.get(COOKIE), bearer, peer(connection)
@@ -70,6 +81,8 @@ class Door:
                 raise
             scope.setdefault("state", {})["refused"] = refused.reason
             return
+        if self._limits is not None:
+            _must_not_wait(self._limits.by_person(principal.actor, kind))
         await self._allow(principal, found, method)
         if method not in _SAFE and not principal.locked:
             await self._accounts.sign_in.seen(principal)
@@ -110,6 +123,17 @@ def come_again(busy: RetryLater) -> Response:
     """503 with Retry-After: the database or the store is busy, full or closing; nothing was done."""
     answer = {"detail": "The server is busy; try again."}
     return JSONResponse(answer, 503, {"Retry-After": str(max(1, math.ceil(busy.after_s)))})
+
+
+def _kind(rule: Rule, method: str) -> Kind:
+    if rule.export:
+        return Kind.EXPORT
+    return Kind.READ if method in _SAFE else Kind.CHANGE
+
+
+def _must_not_wait(after_s: float) -> None:
+    if after_s > 0:
+        raise AccountRefused(Refusal.TOO_MANY_REQUESTS, after_s)
 
 
 def _bearer(headers: Headers) -> str | None:

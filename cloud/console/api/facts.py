@@ -19,6 +19,7 @@ from cloud.console.api.models import (
 )
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.errors import CloudError
+from cloud.infer import ModelInfo
 from cloud.infer.errors import InferError
 from cloud.infer.loop_reading import BEST_SENTENCES
 from cloud.infer.pipeline import MODELS
@@ -26,6 +27,7 @@ from cloud.infer.reading import NOTICE
 from cloud.infer.reasons import SENTENCES
 from cloud.infer.thresholds import REMARK_SENTENCES
 from cloud.infer.ventricle import NO_WIDTH_SENTENCES
+from cloud.policy.sex import SexPolicy
 from cloud.publish.worklist import count_by_state
 from sonorelay.contract.reasons import EDGE_RULES, WIRE_RULES
 
@@ -93,9 +95,18 @@ def loaded_models(services: ConsoleServices) -> list[ModelFacts]:
             info = services.engine.describe(model)
         except InferError:
             continue
-        labels = list(info.labels)
-        facts.append(ModelFacts(name=info.name, version=info.version, sha256=info.sha256, labels=labels))
+        facts.append(model_facts(info, services.site.sex))
     return facts
+
+
+def model_facts(info: ModelInfo, sex: SexPolicy) -> ModelFacts:
+    """What a model says about itself, as it may be told."""
+    return ModelFacts(
+        name=sex.label(info.name),
+        version=info.version,
+        sha256=info.sha256,
+        labels=[sex.label(label) for label in info.labels],
+    )
 
 
 async def _failing(services: ConsoleServices) -> list[str]:

@@ -6,26 +6,14 @@ The page's TypeScript types are generated from these, so every name here is a na
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from cloud.console.api.reading_models import Reading, Shown
-
-
-class Status(StrEnum):
-    """What a row shows: the capture's state, and for a result what the reading says."""
-
-    INCOMING = "incoming"
-    ANALYSING = "analysing"
-    NORMAL = "normal"
-    ABNORMAL = "abnormal"
-    REVIEW = "review"
-    REFUSED = "refused"
-    HELD = "held"
-    MISSING = "missing"
-    FAILED = "failed"
+from cloud.console.api.review_models import Review
+from cloud.examinations.items import BoundBy
+from cloud.items import Status as Status
 
 
 class WorkImage(Shown):
@@ -34,7 +22,8 @@ class WorkImage(Shown):
     image_id: str = Field(description="UUID; names the pictures under /api/images.")
     part_index: int = Field(description="Part that holds it; names the receipt.")
     index_in_capture: int = Field(description="Place in the capture, from 0.")
-    status: Status = Field(description="What the film strip shows.")
+    status: Status = Field(description="What the film strip shows: after the newest review.")
+    read_status: Status = Field(description="What the reading alone gives.")
     reason: str | None = Field(description="Why it failed; see /api/reasons.")
     image_type: str = Field(description="Type by the edge.")
     type_probabilities: dict[str, float] = Field(description="Probability per type by the edge.")
@@ -42,12 +31,14 @@ class WorkImage(Shown):
     height_px: int = Field(description="Height, pixels.")
     frame_count: int = Field(description="1 for a still.")
     mm_per_pixel: float | None = Field(description="Scale, where known.")
+    scale_source: str | None = Field(description="Where the scale comes from.")
     source_format: str = Field(description="Format that the machine printed.")
     sha256: str = Field(description="SHA-256 of the stored bytes, hexadecimal.")
     reading: Reading | None = Field(description="The reading, where there is one.")
     ledger_index: int = Field(description="Index of the part's block in the ledger.")
     result_ledger_index: int | None = Field(description="Index of the result in the ledger.")
     timings_ms: dict[str, float] = Field(description="Waiting and reading, where there is a result.")
+    review: Review | None = Field(description="The newest review by a person.")
 
 
 class StepTime(Shown):
@@ -56,6 +47,19 @@ class StepTime(Shown):
     number: int = Field(description="1 to 13.")
     name: str = Field(description="The step's name.")
     ms: float | None = Field(description="Milliseconds; null where the step was not timed (yet).")
+
+
+class Belonging(Shown):
+    """The examination that a capture belongs to."""
+
+    examination_id: str = Field(description="UUID.")
+    number: int = Field(description="In the order of beginning, from 1.")
+    bound_by: BoundBy = Field(description="Who says that its prints belong together.")
+    capture_bound_by: BoundBy = Field(
+        description="Who says that this print belongs to it; device_and_time is a guess by device and pause."
+    )
+    patient_key: str | None = Field(description="The site's pseudonym of the patient, where known.")
+    gestational_age_days: float | None = Field(description="Gestational age that it has, days.")
 
 
 class WorkItem(Shown):
@@ -75,6 +79,8 @@ class WorkItem(Shown):
     steps: list[StepTime] = Field(description="The thirteen steps, in order.")
     waited_ms: float | None = Field(description="Time in the queue before step 11.")
     images: list[WorkImage] = Field(description="Stored images; empty before the commit.")
+    examination_id: str | None = Field(description="UUID of its examination.")
+    examination: Belonging | None = Field(description="Its examination.")
 
 
 class WorkList(Shown):

@@ -42,9 +42,12 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/live/{capture_id}")
     @routes.get("/viewer")
     @routes.get("/viewer/{series_id}")
+    @routes.get("/report/{examination_id}")
     @routes.get("/login")
     @routes.get("/welcome")
+    @routes.get("/unlocked")
     @routes.get("/account")
+    @routes.get("/ledger")
     @routes.get("/admin")
     @routes.get("/admin/{part}")
     def get_page() -> Response:

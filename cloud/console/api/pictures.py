@@ -75,7 +75,7 @@ def router() -> APIRouter:
         if _matches(if_none_match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         try:
-            content = await _content(services, source, picture)
+            content = await picture_of(services, source, picture)
         except (BlobMissing, PictureUnavailable) as exc:
             raise HTTPException(404, "The image has no such picture.") from exc
         except ImageUnreadable as exc:
@@ -101,7 +101,8 @@ def _matches(if_none_match: str | None, tag: str) -> bool:
     return any(candidate.strip().removeprefix("W/") in (tag, "*") for candidate in known)
 
 
-async def _content(services: ConsoleServices, source: ImageSource, picture: Picture) -> bytes:
+async def picture_of(services: ConsoleServices, source: ImageSource, picture: Picture) -> bytes:
+    """The picture as PNG. Raises BlobMissing, PictureUnavailable, ImageUnreadable."""
     if picture in _STORED:
         return await _stored(services, source, picture)
     place = (source.shard_digests, source.shard_size_bytes, source.start_bytes, source.size_bytes)

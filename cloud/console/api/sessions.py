@@ -55,15 +55,17 @@ def router() -> APIRouter:
         done = await services.accounts.sign_in.sign_in(
             asked.name, asked.password.get_secret_value(), asked.code, peer(request)
         )
-        return _begun(services, response, done)
+        return _begun(services, request, response, done)
 
     @routes.get("/session", summary="Who is signed in, and whether the session is locked")
     async def get_session(services: Injected, request: Request) -> WhoIsThere:
         there: Principal | None = getattr(request.state, "principal", None)
         if there is None or there.session is None:
             ended = getattr(request.state, "refused", None) is Refusal.SESSION_ENDED
-            return WhoIsThere(session=None, ended=ended)
-        return WhoIsThere(session=facts(services, there), ended=False)
+            return WhoIsThere(session=None, ended=ended, provider=services.accounts.oidc.label)
+        return WhoIsThere(
+            session=facts(services, there, request), ended=False, provider=services.accounts.oidc.label
+        )
 
     @routes.delete("/session", summary="Sign out", status_code=204)
     async def sign_out(services: Injected, signed: Signed, response: Response) -> None:
@@ -78,13 +80,15 @@ def router() -> APIRouter:
         del signed
 
     @routes.post("/session/lock", summary="Lock")
-    async def lock(services: Injected, signed: Signed) -> SessionFacts:
-        return facts(services, await services.accounts.sign_in.lock(signed))
+    async def lock(services: Injected, request: Request, signed: Signed) -> SessionFacts:
+        return facts(services, await services.accounts.sign_in.lock(signed), request)
 
     @routes.post("/session/unlock", summary="Unlock with the password")
-    async def unlock(services: Injected, signed: Signed, asked: PasswordGiven) -> SessionFacts:
+    async def unlock(
+        services: Injected, request: Request, signed: Signed, asked: PasswordGiven
+    ) -> SessionFacts:
         opened = await services.accounts.sign_in.unlock(signed, asked.password.get_secret_value())
-        return facts(services, opened)
+        return facts(services, opened, request)
 
     @routes.post("/session/password", summary="Change one's own password", status_code=204)
     async def change_password(services: Injected, signed: Signed, asked: PasswordChangeAsked) -> None:
@@ -114,7 +118,7 @@ def router() -> APIRouter:
         done = await services.accounts.people.make_first(
             asked.link, asked.name, asked.password.get_secret_value(), peer(request)
         )
-        return _begun(services, response, done)
+        return _begun(services, request, response, done)
 
     @routes.post("/password", summary="Set a password by a one-time link")
     async def set_password(services: Injected, request: Request, asked: PasswordAsked) -> NameToSignIn:
@@ -126,11 +130,14 @@ def router() -> APIRouter:
     return routes
 
 
-def facts(services: ConsoleServices, signed: Principal) -> SessionFacts:
+def facts(services: ConsoleServices, signed: Principal, request: Request) -> SessionFacts:
     """What the page knows of a session."""
     assert signed.session is not None
     assert signed.user is not None
     now = services.clock()
+    oidc = services.accounts.oidc
+    by_provider = signed.user.oidc_sha256 is not None
+    login = f"{(services.public_url or str(request.base_url)).rstrip('/')}/login"
     idle_s = (signed.session.seen_time + IDLE - now).total_seconds()
     return SessionFacts(
         name=signed.name,
@@ -138,11 +145,18 @@ def facts(services: ConsoleServices, signed: Principal) -> SessionFacts:
         may=permitted(signed.role),
         locked=signed.locked,
         codes=signed.user.totp_secret is not None,
+        provider=oidc.label if by_provider else None,
+        provider_sign_out=oidc.sign_out_address(login) if by_provider else None,
         locks_in_s=0.0 if signed.locked else max(0.0, idle_s),
         ends_in_s=max(0.0, (signed.session.created_time + ABSOLUTE - now).total_seconds()),
     )
 
 
-def _begun(services: ConsoleServices, response: Response, done: SignedIn) -> SessionFacts:
+def set_session(response: Response, done: SignedIn) -> None:
+    """Gives the browser the session's cookie."""
     response.set_cookie(COOKIE, done.cookie, path="/", secure=True, httponly=True, samesite="strict")
-    return facts(services, done.principal)
+
+
+def _begun(services: ConsoleServices, request: Request, response: Response, done: SignedIn) -> SessionFacts:
+    set_session(response, done)
+    return facts(services, done.principal, request)

@@ -67,5 +67,6 @@ def user_facts(user: User) -> UserFacts:
         disabled=user.disabled,
         has_password=user.password_hash is not None,
         codes=user.totp_secret is not None,
+        by_provider=user.oidc_sha256 is not None,
         created_time=user.created_time,
     )

@@ -14,6 +14,7 @@ from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.audit import AuditEntry, Search, search
 from cloud.accounts.passwords import Parameters, Passwords
 from cloud.accounts.roles import Role
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.accounts.sign_in import SignedIn
 from cloud.db.migrate import upgrade
@@ -75,7 +76,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
     upgrade(tmp_path / "state.db")
     database, clock, passwords = SqliteDatabase(tmp_path / "state.db"), StillClock(), Passwords(CHEAP)
     services = AccountServices(
-        database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+        database=database,
+        clock=clock,
+        random=secrets.token_bytes,
+        passwords=passwords,
+        seal=open_seal(tmp_path, database, secrets.token_bytes),
     )
     yield Site(database=database, clock=clock, services=services, accounts=make_accounts(services))
     passwords.close()

@@ -16,9 +16,7 @@ import uvicorn
 from cloud.accounts.roles import Role
 from cloud.console.api.app import create_app
 from cloud.console.api.page import STATIC_DIR
-from cloud.series.service import SeriesSettings
 from tests.cloud.console.world import World, close_world, open_world
-from tests.cloud.series_site import SETTINGS
 
 T = TypeVar("T")
 
@@ -30,18 +28,13 @@ class RunningConsole:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        static_dir: Path = STATIC_DIR,
-        heartbeat_s: float = 0.5,
-        settings: SeriesSettings = SETTINGS,
+        self, folder: Path, *, static_dir: Path = STATIC_DIR, heartbeat_s: float = 0.5, **world: Any
     ) -> None:
         self._static_dir = static_dir
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._open = partial(open_world, folder, heartbeat_s=heartbeat_s, settings=settings)
+        self._open = partial(open_world, folder, heartbeat_s=heartbeat_s, **world)
         self.world: World = self.do(self._open())
         self.token = self.do(self.world.add_token(Role.DOCTOR))
         self._server: uvicorn.Server | None = None

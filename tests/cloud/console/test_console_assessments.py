@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cloud.console.api.site import Site
 from cloud.infer.assess import Context
 from cloud.infer.reasons import AbstainReason
 from cloud.infer.thresholds import Limits, ThresholdScheme
@@ -69,7 +70,7 @@ def test_the_sites_limits_of_now_are_used(console: RunningConsole, get: Get) -> 
     """The answer is judged by the site's own scheme and names it."""
     strict = ThresholdScheme(name="strict", version="7", limits=Limits(ventricle_mild_mm=5.0))
     console.stop()
-    console.world.services = replace(console.world.services, thresholds=strict)
+    console.world.services = replace(console.world.services, site=Site(thresholds=strict))
     console.start()
     image = image_of(get, console.do(console.world.result(SEED, Verdict(ventricle_mm=6.0))))
     assert image["reading"]["remarks"] == []

@@ -43,8 +43,12 @@ class Stream:
         return Message(fields=fields)
 
     def change(self) -> Message:
-        """The next message that is a change."""
-        while "event" not in (message := next(self)).fields:
+        """The next message that is a change of a capture."""
+        return self.named("capture")
+
+    def named(self, *names: str) -> Message:
+        """The next message of one of these kinds."""
+        while (message := next(self)).fields.get("event") not in names:
             pass
         return message
 

@@ -9,8 +9,10 @@ import pytest
 
 import cloud.line as cloud_line
 import edge_agent.line as edge_line
+from cloud.console.api import models
 from cloud.console.api.models import Status
 from cloud.console.api.present import STEPS, work_item
+from cloud.console.api.site import Site
 from cloud.infer.reasons import AbstainReason
 from cloud.items import CaptureState, ImageState, WorkImage, WorkItem
 from tests.cloud.console.world import Verdict, brain_shot, made_reading
@@ -45,6 +47,7 @@ def image(state: ImageState, reading: dict[str, object] | None) -> WorkImage:
         height_px=6,
         frame_count=1,
         mm_per_pixel=None,
+        scale_source=None,
         source_format="png",
         sha256="00",
         state=state,
@@ -53,6 +56,7 @@ def image(state: ImageState, reading: dict[str, object] | None) -> WorkImage:
         ledger_index=0,
         result_ledger_index=None,
         timings_ms={},
+        review=None,
     )
 
 
@@ -72,13 +76,19 @@ def item(state: CaptureState, *images: WorkImage) -> WorkItem:
         updated_time=TIME,
         steps_ms={"capture": 1.5, "infer": 20.0, "queue": 3.0},
         images=images,
+        examination=None,
     )
+
+
+def shown_item(stored: WorkItem) -> models.WorkItem:
+    """The capture as the page shows it."""
+    return work_item(stored, Site())
 
 
 @pytest.mark.parametrize("state", [s for s in CaptureState if s is not CaptureState.RESULT])
 def test_a_capture_without_result_shows_its_state(state: CaptureState) -> None:
     """Every state but `result` is shown as it is."""
-    assert state.value == work_item(item(state)).status
+    assert state.value == shown_item(item(state)).status
 
 
 @pytest.mark.req("READ-09")
@@ -105,20 +115,20 @@ def test_a_result_shows_its_most_pressing_image(
         image(ImageState.FAILED, None) if kind == FAILED else image(ImageState.RESULT, readings[kind])
         for kind in kinds
     ]
-    assert shown == work_item(item(CaptureState.RESULT, *images)).status
+    assert shown == shown_item(item(CaptureState.RESULT, *images)).status
 
 
 def test_an_abstained_finding_is_never_shown_as_a_finding(readings: dict[str, dict[str, object]]) -> None:
     """An abstained reading is for review whatever its most probable class is."""
     for kind in ("normal", "other"):
         reading = {**readings[kind], "abstained": True, "abstain_reasons": ["HEAD_CUT_OFF"]}
-        shown = work_item(item(CaptureState.RESULT, image(ImageState.RESULT, reading)))
+        shown = shown_item(item(CaptureState.RESULT, image(ImageState.RESULT, reading)))
         assert Status.REVIEW == shown.images[0].status
 
 
 def test_the_steps_are_thirteen_in_order_with_their_times() -> None:
     """Each step is there, timed or not; waiting for a turn is no step."""
-    shown = work_item(item(CaptureState.ANALYSING))
+    shown = shown_item(item(CaptureState.ANALYSING))
     assert list(enumerate(STEPS, 1)) == [(step.number, step.name) for step in shown.steps]
     assert {1: 1.5, 11: 20.0} == {step.number: step.ms for step in shown.steps if step.ms is not None}
     assert 3.0 == shown.waited_ms
@@ -128,7 +138,7 @@ def test_an_unread_image_is_analysing(readings: dict[str, dict[str, object]]) ->
     """While one image waits the strip shows which."""
     waiting = image(ImageState.ANALYSING, None)
     done = replace(image(ImageState.RESULT, readings["normal"]), index_in_capture=1)
-    shown = work_item(item(CaptureState.ANALYSING, waiting, done))
+    shown = shown_item(item(CaptureState.ANALYSING, waiting, done))
     assert [Status.ANALYSING, Status.NORMAL] == [each.status for each in shown.images]
 
 

@@ -49,15 +49,15 @@ def test_from_the_first_link_to_a_doctor_at_work(console: RunningConsole) -> Non
     chosen = {"link": invited.json["link"], "password": "twelve or more"}
     assert {"name": "bob"} == ask(console, "POST", "/api/password", chosen).json
     bob = signed_in(console, "bob", "twelve or more")
-    assert ["see_images", "see_system"] == ask(console, "GET", "/api/session", cookie=bob).json["session"][
-        "may"
-    ]
+    facts = ask(console, "GET", "/api/session", cookie=bob).json["session"]
+    assert ["see_images", "see_system", "review", "sign", "arrange"] == facts["may"]
     assert 200 == ask(console, "GET", "/api/captures", cookie=bob).status
     gone = ask(console, "DELETE", "/api/session", cookie=bob)
     assert 204 == gone.status
     assert "Max-Age=0" in gone.headers["set-cookie"]
-    assert {"session": None, "ended": True} == ask(console, "GET", "/api/session", cookie=bob).json
-    assert {"session": None, "ended": False} == ask(console, "GET", "/api/session").json
+    nobody = {"session": None, "ended": False, "provider": None}
+    assert {**nobody, "ended": True} == ask(console, "GET", "/api/session", cookie=bob).json
+    assert nobody == ask(console, "GET", "/api/session").json
 
 
 def test_administrators_manage_users_and_tokens(console: RunningConsole) -> None:

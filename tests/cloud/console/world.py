@@ -8,50 +8,56 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import sqlalchemy as sa
 
 from cloud.accounts.all import Accounts, make_accounts
 from cloud.accounts.audit import COMMAND, LOCAL
+from cloud.accounts.oidc import OidcRules
 from cloud.accounts.passwords import Parameters, Passwords
+from cloud.accounts.provider import Provider
 from cloud.accounts.roles import Role
+from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
 from cloud.console.api.services import ConsoleServices
+from cloud.console.api.site import Site
 from cloud.db import Tx
+from cloud.db.insert import insert_once
 from cloud.db.migrate import upgrade
 from cloud.db.sqlite import SqliteDatabase
-from cloud.db.tables import capture, device, image, part, result
+from cloud.db.tables import capture, device, image, part, result, upload
+from cloud.examinations.all import make_examinations
+from cloud.examinations.binding import UNBOUND, Identity, bind
+from cloud.examinations.protocol import shipped_protocol
+from cloud.examinations.services import ExaminationServices
 from cloud.infer import DescribingEngine
-from cloud.infer.annotate import Ellipse, annotate, fill
-from cloud.infer.assess import Context
-from cloud.infer.heatmap import heat_map, palette
-from cloud.infer.measure import Length, Scale, measure
-from cloud.infer.pictures import indexed_png, mask_png, small_png
-from cloud.infer.preprocess import crop_box
-from cloud.infer.reading import HeadReading, ModelUsed, Reading, SubPlane
-from cloud.infer.reasons import AbstainReason
-from cloud.infer.ventricle import NoWidth, VentricleReading
+from cloud.ingest import captures
 from cloud.items import CaptureState
 from cloud.ledger.first_start import open_or_begin
+from cloud.ledger.keys import load_key
+from cloud.policy.sex import FetalSex, SexPolicy
 from cloud.publish import outbox
 from cloud.publish.hub import Hub
 from cloud.publish.topic import OUTBOX_TOPIC, TopicBus
 from cloud.series.service import SeriesSettings
 from cloud.store.disk import DiskBlobStore
-from edge_agent.simulator.exam import Shot, draw_examination
+from edge_agent.simulator.exam import Shot
+from sonorelay.contract.notes import Signer
 from sonorelay.contract.reasons import EdgeReason
-from tests.cloud.console.made import made_ventricles
+from tests.cloud.console.readings import Verdict as Verdict
+from tests.cloud.console.readings import brain_shot as brain_shot
+from tests.cloud.console.readings import made_reading as made_reading
+from tests.cloud.console.readings import png_of as png_of
+from tests.cloud.console.readings import spread
 from tests.cloud.series_site import SETTINGS, open_test_series
 
 DEVICE = "us-room-3"
 ORIGIN = "test.example/log"
+GAP_S = 900.0
 EDGE_MS = {
     "capture": 6.1,
     "pre-notify": 3.4,
@@ -62,111 +68,6 @@ EDGE_MS = {
     "upload": 12.7,
 }
 CLOUD_MS = {"verify": 1.9, "store": 4.6, "ledger": 1.4}
-MODELS = {
-    name: ModelUsed(version="1", sha256=hashlib.sha256(name.encode()).hexdigest())
-    for name in ("fetal_head_seg", "fetal_plane_cls", "fetal_brain_cls")
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What the made-up reading of a picture says."""
-
-    finding: str | None = "normal"
-    """normal, ventriculomegaly or other; None where no brain was classified."""
-    probability: float = 0.973
-    """Of the finding."""
-    plane: str = "brain"
-    """Most probable plane."""
-    reasons: tuple[AbstainReason, ...] = ()
-    """Why it abstains."""
-    scaled: bool = True
-    """Whether the scale is known."""
-    ventricle_mm: float | None = None
-    """Width of the lateral ventricle, where one was found."""
-    no_width: NoWidth | None = None
-    """Why it was not measured all the same."""
-    subplane: SubPlane | None = None
-    """Which standard plane of the brain."""
-    context: Context = field(default_factory=Context)
-    """Gestational age by the examination, and limits."""
-
-
-def brain_shot(seed: int) -> Shot:
-    """A still of a fetal head without texts."""
-    shots = draw_examination(seed, 0, banner=False, cines=False)
-    return next(shot for shot in shots if shot.still.truth.ellipse is not None)
-
-
-def png_of(shot: Shot) -> bytes:
-    """The still as PNG."""
-    pixels = shot.still.pixels
-    ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    return small_png(np.asarray(ordered, np.uint8))
-
-
-def _spread(top: str, share: float, names: Iterable[str]) -> dict[str, float]:
-    others = [name for name in names if name != top]
-    weights = [2.0**-n for n in range(len(others))]
-    rest = {name: (1 - share) * w / sum(weights) for name, w in zip(others, weights, strict=True)}
-    return {top: share, **rest}
-
-
-def made_reading(shot: Shot, verdict: Verdict) -> tuple[Reading, dict[str, bytes]]:
-    """A reading with the scanner's truth for an outline, and its pictures, made by the real functions."""
-    truth = shot.still.truth
-    height_px, width_px = truth.height_px, truth.width_px
-    head, box, heat, measured = None, None, None, None
-    ventricles: VentricleReading | None = None
-    pictures: dict[str, bytes] = {}
-    if truth.ellipse is not None:
-        e = truth.ellipse
-        ellipse = Ellipse(cx=e.cx, cy=e.cy, a=e.a, b=e.b, angle_deg=e.angle_deg % 180)
-        mask = fill(ellipse, (height_px, width_px))
-        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        outline = np.asarray(contours[0][:, 0, :], np.float32)
-        head = HeadReading(annotation=annotate(ellipse, outline, (height_px, width_px)), confidence=0.981)
-        if verdict.ventricle_mm is not None:
-            ventricles = made_ventricles(ellipse, verdict.ventricle_mm / truth.mm_per_pixel, verdict.no_width)
-        width = ventricles.measured if ventricles else None
-        midline = ventricles.midline if ventricles else None
-        measured = measure(
-            ellipse,
-            Scale(mm_per_pixel=truth.mm_per_pixel, source="given") if verdict.scaled else None,
-            outline_sd_px=1.6,
-            ventricle_width=Length(px=width.width_px, sd_px=width.width_sd_px) if width else None,
-            midline_shift=Length(px=abs(midline.shift_px)) if midline else None,
-        )
-        pictures["mask.png"] = mask_png(mask)
-        if verdict.finding is not None:
-            box = crop_box(ellipse, (height_px, width_px))
-            rows, columns = np.mgrid[0:7, 0:7].astype(np.float32)
-            evidence = np.exp(-((columns - 4.4) ** 2 + (rows - 3.6) ** 2) / 2.2) * 6 - 0.4
-            made = heat_map(evidence, verdict.finding, box, (height_px, width_px))
-            pictures["heatmap.png"] = indexed_png(made.levels, palette(verdict.probability))
-            heat = made.heat
-    finding = verdict.finding
-    reading = Reading(
-        width_px=width_px,
-        height_px=height_px,
-        plane=verdict.plane,
-        plane_probabilities=_spread(verdict.plane, 0.962, ("brain", "abdomen", "femur", "thorax")),
-        subplane=verdict.subplane,
-        finding=finding,
-        finding_probabilities=_spread(finding, verdict.probability, ("normal", "ventriculomegaly", "other"))
-        if finding
-        else None,
-        abstain_reasons=verdict.reasons,
-        head=head,
-        crop=box,
-        measurements=measured,
-        ventricles=ventricles,
-        heat=heat,
-        models=MODELS,
-        timings_ms={"decode": 4.2, "segment": 38.0, "classify": 44.0},
-        context=verdict.context,
-    )
-    return reading, pictures
 
 
 PASSWORD = "a quiet room with a view"
@@ -220,8 +121,15 @@ class World:
         _, value = await self.accounts.tokens.create(name, role, None, actor=COMMAND, origin=LOCAL)
         return value
 
-    async def announce(self, *, size_bytes: int = 431_872, images: int = 1, device_id: str = DEVICE) -> str:
-        """Step 2: a capture is on its way; its id."""
+    async def announce(
+        self,
+        *,
+        size_bytes: int = 431_872,
+        images: int = 1,
+        device_id: str = DEVICE,
+        identity: Identity | None = None,
+    ) -> str:
+        """Step 2: a capture is on its way; its id. With `identity` its upload was opened too."""
         capture_id, now = str(uuid.uuid4()), self.services.clock()
 
         def work(tx: Tx) -> None:
@@ -231,25 +139,50 @@ class World:
                 tx.execute(
                     sa.insert(device).values(device_id=device_id, verifier_key="k", revoked=False, **seen)
                 )
-            tx.execute(
-                sa.insert(capture).values(
-                    capture_id=capture_id,
-                    device_id=device_id,
-                    state=CaptureState.INCOMING.value,
-                    expected_image_count=images,
-                    size_bytes=size_bytes,
-                    received_time=now,
-                    notified_time=now,
-                    deadline_time=now + timedelta(seconds=60),
-                    updated_time=now,
-                    edge_timings_ms={},
-                    cloud_timings_ms={},
-                )
+            captures.insert(
+                tx,
+                capture_id=capture_id,
+                device_id=device_id,
+                now=now,
+                missing_after_s=60,
+                gap_s=GAP_S,
+                expected_image_count=images,
+                size_bytes=size_bytes,
             )
             self._tell(tx, capture_id, device_id)
 
         await self._write(work)
+        if identity is not None:
+            await self.open_upload(capture_id, identity)
         return capture_id
+
+    async def open_upload(self, capture_id: str, identity: Identity | None = None) -> None:
+        """Step 7 begins: the manifest is there, and says which study the capture is of where it has an identity."""
+        now = self.services.clock()
+
+        def work(tx: Tx) -> None:
+            row = tx.execute(sa.select(capture).where(capture.c.capture_id == capture_id)).one()
+            insert_once(
+                tx,
+                upload,
+                (upload.c.capture_id,),
+                {
+                    "session_id": capture_id,
+                    "capture_id": capture_id,
+                    "device_id": row.device_id,
+                    "fencing_token": 1,
+                    "manifest": b"",
+                    "manifest_digest": bytes(32),
+                    "opened_time": now,
+                },
+            )
+            bound = bind(tx, capture_id, identity, now) if identity else UNBOUND
+            for each in bound.captures:
+                outbox.append(
+                    tx, capture_id=each, device_id=row.device_id, time=now, examination_id=bound.left
+                )
+
+        await self._write(work)
 
     async def store_images(
         self,
@@ -288,7 +221,7 @@ class World:
                         part_index=0,
                         index_in_capture=n,
                         image_type=truth.type,
-                        type_probabilities=_spread(truth.type, 0.91, ("brain", "abdomen", "femur", "thorax")),
+                        type_probabilities=spread(truth.type, 0.91, ("brain", "abdomen", "femur", "thorax")),
                         media_type=media_type,
                         start_bytes=start,
                         size_bytes=len(data),
@@ -329,11 +262,13 @@ class World:
         """The capture ends before a result."""
         await self._write(lambda tx: self._set(tx, capture_id, state, reason=reason.value))
 
-    async def result(self, seed: int, verdict: Verdict, *, device_id: str = DEVICE) -> str:
+    async def result(
+        self, seed: int, verdict: Verdict, *, device_id: str = DEVICE, identity: Identity | None = None
+    ) -> str:
         """The whole way of one print of the scanner; the capture's id."""
         shot = brain_shot(seed)
         data = png_of(shot)
-        capture_id = await self.announce(size_bytes=len(data), device_id=device_id)
+        capture_id = await self.announce(size_bytes=len(data), device_id=device_id, identity=identity)
         (image_id,) = await self.store_images(capture_id, [data], [shot])
         await self.conclude(capture_id, image_id, shot, verdict)
         return capture_id
@@ -377,9 +312,12 @@ async def open_world(
     *,
     engine: DescribingEngine | None = None,
     heartbeat_s: float = 5.0,
+    fetal_sex: FetalSex = FetalSex.WITHHOLD,
     settings: SeriesSettings = SETTINGS,
+    provider: tuple[Provider, OidcRules] | tuple[None, None] = (None, None),
+    **more: Any,
 ) -> World:
-    """An empty world in `folder`."""
+    """An empty world in `folder`; with `provider` people come through it too."""
     upgrade(folder / "state.sqlite")
     database = SqliteDatabase(folder / "state.sqlite")
     store = DiskBlobStore(folder / "blobs", free_min_bytes=0)
@@ -389,21 +327,38 @@ async def open_world(
     bus = TopicBus()
     clock, passwords = MadeClock(), Passwords(CHEAP)
     accounts = AccountServices(
-        database=database, clock=clock, random=secrets.token_bytes, passwords=passwords
+        database=database,
+        clock=clock,
+        random=secrets.token_bytes,
+        passwords=passwords,
+        seal=open_seal(folder, database, secrets.token_bytes),
+    )
+    sex = SexPolicy(fetal_sex)
+    examinations = ExaminationServices(
+        database=database,
+        ledger=ledger,
+        signer=Signer(ORIGIN, load_key(folder / "log.key")),
+        bus=bus,
+        clock=clock,
+        sex=sex,
+        protocol=shipped_protocol().without_sex(sex),
     )
     series = open_test_series(folder, ORIGIN, database, store, ledger, clock, settings)
     services = ConsoleServices(
         database=database,
-        accounts=make_accounts(accounts),
+        accounts=make_accounts(accounts, *provider),
         hub=Hub(database, bus),
         store=store,
         series=series,
         ledger=ledger,
         ledger_dir=ledger_dir,
+        examinations=make_examinations(examinations),
         engine=engine,
+        site=Site(sex=sex),
         clock=clock,
         version="0.1.0",
         heartbeat_s=heartbeat_s,
+        **more,
     )
     return World(services=services, clock=clock, passwords=passwords, database=database, store=store, bus=bus)
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -340,3 +341,21 @@ def test_only_cines_whose_probe_slides_away(tmp_path: Path) -> None:
     held = round(0.75 * len(frames))
     assert min(on_skull[:held]) > 0.8 * on_skull[0]
     assert on_skull[-1] < 0.8 * on_skull[0]
+
+
+def test_an_examination_can_begin_with_the_first_format(tmp_path: Path) -> None:
+    """With `by_examination` the formats are taken in turn within each examination: its first print names the study,
+    and says when the pregnancy began."""
+    printed = Printer(
+        tmp_path, formats=("dicom", "png", "jpeg"), seed=4, cines=False, by_examination=True
+    ).print(9)
+    turns: dict[str, list[str]] = {}
+    for one in printed:
+        turns.setdefault(one.patient_id, []).append(one.format)
+    assert len(turns) > 1
+    for formats in turns.values():
+        assert ["dicom", "png", "jpeg", "dicom", "png"][: len(formats)] == formats
+    first = pydicom.dcmread(tmp_path / printed[0].name)
+    begin = datetime.strptime(first.LastMenstrualDate, "%Y%m%d")
+    days = (datetime.strptime(first.StudyDate, "%Y%m%d") - begin).days
+    assert round(7 * printed[0].truth.weeks) == days

@@ -11,8 +11,9 @@ const WORKING = new Set(['Enter', ' ']);
 // A slider that has the focus keeps the keys that move it, and no letter.
 const SLIDER = 'input[type="range"]';
 const MOVING = /^(Arrow|Page|Home|End)/;
+// A handle on a still takes its own keys itself and leaves the others to the page.
 const OWN_KEYS =
-  'input:not([type="range"]), textarea, select, [contenteditable], [role="slider"], [role="dialog"]';
+  'input:not([type="range"]), textarea, select, [contenteditable], [role="slider"]:not(svg *), [role="dialog"]';
 
 const keeps = (target: Element, key: string): boolean =>
   Boolean(

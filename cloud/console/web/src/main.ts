@@ -1,6 +1,7 @@
 import '@fontsource-variable/inter/wght.css';
 import 'element-plus/theme-chalk/dark/css-vars.css';
 import './style.css';
+import './theme';
 
 import { createApp } from 'vue';
 

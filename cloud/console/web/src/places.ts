@@ -15,10 +15,11 @@ export type Place = {
 export const PLACES: Place[] = [
   { to: '/live', icon: 'live', title: 'nav.live', actions: ['see_images'] },
   { to: '/viewer', icon: 'viewer', title: 'viewer.nav', actions: ['see_images'] },
+  { to: '/ledger', icon: 'ledger', title: 'ledger.title', actions: ['see_system'] },
   {
     to: '/admin',
     icon: 'admin',
     title: 'nav.admin',
-    actions: ['manage_users', 'manage_tokens', 'read_audit'],
+    actions: ['manage_users', 'manage_tokens', 'manage_models', 'manage_devices', 'read_audit'],
   },
 ];

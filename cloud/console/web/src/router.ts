@@ -40,9 +40,27 @@ export const router = createRouter({
       component: () => import('./pages/viewer/OneSeries.vue'),
       meta: { title: 'viewer.title', action: images, keys: VIEWER_KEYS },
     },
+    {
+      path: '/report/:exam',
+      name: 'report',
+      component: () => import('./pages/Report.vue'),
+      meta: { title: 'report.title', action: images },
+    },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
+    {
+      path: '/unlocked',
+      name: 'unlocked',
+      component: () => import('./pages/Unlocked.vue'),
+      meta: { title: 'oidc.unlocked', open: true },
+    },
     { path: '/account', name: 'account', component: Account, meta: { title: 'account.title' } },
+    {
+      path: '/ledger',
+      name: 'ledger',
+      component: () => import('./pages/Ledger.vue'),
+      meta: { title: 'ledger.title', action: 'see_system' },
+    },
     {
       path: '/admin',
       component: Admin,
@@ -60,6 +78,18 @@ export const router = createRouter({
           name: 'tokens',
           component: () => import('./pages/admin/Tokens.vue'),
           meta: { title: 'admin.tokens', action: 'manage_tokens' },
+        },
+        {
+          path: 'models',
+          name: 'models',
+          component: () => import('./pages/admin/Models.vue'),
+          meta: { title: 'models.title', action: 'manage_models' },
+        },
+        {
+          path: 'devices',
+          name: 'devices',
+          component: () => import('./pages/admin/Devices.vue'),
+          meta: { title: 'devices.title', action: 'manage_devices' },
         },
         {
           path: 'audit',

@@ -10,6 +10,8 @@ export const session = reactive({
   facts: undefined as SessionFacts | undefined,
   /** Why the person has to sign in again; undefined where they signed out themselves. */
   ended: false,
+  /** Name of the identity provider; undefined where there is none. */
+  provider: undefined as string | undefined,
 });
 
 /** A refusal's code, or what this page calls an answer that never came. */
@@ -82,6 +84,7 @@ async function taken(call: Promise<Answer<SessionFacts>>): Promise<Outcome<Sessi
 export async function refresh(): Promise<boolean> {
   const outcome = await attempt(api.GET('/api/session'));
   if (!outcome.ok) return false;
+  session.provider = outcome.data.provider ?? undefined;
   if (outcome.data.session) take(outcome.data.session);
   else out(outcome.data.ended || session.facts !== undefined);
   return true;
@@ -115,10 +118,25 @@ export const unlock = (password: string) => taken(api.POST('/api/session/unlock'
 export const lock = () => taken(api.POST('/api/session/lock'));
 
 export async function signOut(): Promise<Outcome<unknown>> {
+  const elsewhere = session.facts?.provider_sign_out;
   const outcome = await attempt(api.DELETE('/api/session'));
-  if (outcome.ok) out(false);
+  if (outcome.ok) {
+    out(false);
+    // Else the next person at this browser would be let in as this one.
+    if (elsewhere) location.assign(elsewhere);
+  }
   return outcome;
 }
+
+// -- unlocking at the identity provider: in a window of its own, so that the page below keeps its state ---------
+
+const UNLOCKED = 'sonorelay.unlocked';
+// Other windows of this page hear of it; the one that writes does not.
+window.addEventListener('storage', (event) => void (event.key === UNLOCKED && refresh()));
+
+export const unlockElsewhere = (): void => void window.open('/api/oidc/unlock', '_blank');
+
+export const tellUnlocked = (): void => localStorage.setItem(UNLOCKED, new Date().toISOString());
 
 // -- the person is here: told at once, then at most twice a minute ---------------------------------------------
 

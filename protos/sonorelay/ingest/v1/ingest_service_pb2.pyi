@@ -58,18 +58,24 @@ class WithdrawResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class OpenUploadRequest(_message.Message):
-    __slots__ = ("device_id", "capture_id", "parts", "device_verifier_key", "edge_timings")
+    __slots__ = ("device_id", "capture_id", "parts", "device_verifier_key", "edge_timings", "examination_key", "patient_key", "gestational_age_days")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_ID_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_VERIFIER_KEY_FIELD_NUMBER: _ClassVar[int]
     EDGE_TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    EXAMINATION_KEY_FIELD_NUMBER: _ClassVar[int]
+    PATIENT_KEY_FIELD_NUMBER: _ClassVar[int]
+    GESTATIONAL_AGE_DAYS_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     capture_id: str
     parts: _containers.RepeatedCompositeFieldContainer[PartManifest]
     device_verifier_key: str
     edge_timings: _containers.RepeatedCompositeFieldContainer[StepTiming]
-    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[PartManifest, _Mapping]]] = ..., device_verifier_key: _Optional[str] = ..., edge_timings: _Optional[_Iterable[_Union[StepTiming, _Mapping]]] = ...) -> None: ...
+    examination_key: str
+    patient_key: str
+    gestational_age_days: float
+    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[PartManifest, _Mapping]]] = ..., device_verifier_key: _Optional[str] = ..., edge_timings: _Optional[_Iterable[_Union[StepTiming, _Mapping]]] = ..., examination_key: _Optional[str] = ..., patient_key: _Optional[str] = ..., gestational_age_days: _Optional[float] = ...) -> None: ...
 
 class StepTiming(_message.Message):
     __slots__ = ("step", "duration_ms")

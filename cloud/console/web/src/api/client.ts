@@ -22,13 +22,31 @@ export type CodesOffered = Schemas['CodesOffered'];
 export type UserFacts = Schemas['UserFacts'];
 export type TokenFacts = Schemas['TokenFacts'];
 export type AuditRow = Schemas['AuditRow'];
-
+export type Report = Schemas['Report'];
+export type SheetTable = Schemas['SheetTable'];
+export type SheetPair = Schemas['SheetPair'];
+export type SheetChart = Schemas['SheetChart'];
+export type SheetImage = Schemas['SheetImage'];
+export type Tone = Schemas['Tone'];
+export type Ellipse = Schemas['Ellipse'];
+export type ScaleRegion = Schemas['ScaleRegion'];
+export type GrowthCurves = Schemas['GrowthCurves'];
+export type Measure = Schemas['Measure'];
 export type Said = Schemas['Said'];
 export type SeriesItem = Schemas['SeriesItem'];
 export type SeriesFacts = Schemas['SeriesFacts'];
 export type SlabMode = Schemas['SlabMode'];
 export type TagRow = Schemas['TagRow'];
 export type UploadAccount = Schemas['UploadAccount'];
+export type LedgerFacts = Schemas['LedgerFacts'];
+export type ModelAct = Schemas['ModelAct'];
+export type ModelShown = Schemas['ModelShown'];
+export type ModelDetail = Schemas['ModelDetail'];
+export type VersionShown = Schemas['VersionShown'];
+export type CardShown = Schemas['CardShown'];
+export type ShadowFigures = Schemas['ShadowFigures'];
+export type DeviceShown = Schemas['DeviceShown'];
+export type LedgerEntry = Schemas['LedgerEntry'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 

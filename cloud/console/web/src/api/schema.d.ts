@@ -72,6 +72,178 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/examinations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Examinations, the one with the newest print first */
+        get: operations["list_examinations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One examination with its prints */
+        get: operations["get_examination"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Give an examination a gestational age */
+        patch: operations["change_examination"];
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/signatures/{signature_id}.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of a signature (tlog-proof) */
+        get: operations["get_signature_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report, worded, for the page */
+        get: operations["get_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/report.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report as PDF/A */
+        get: operations["get_report_pdf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/captures/{capture_id}/examination": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Move a print to another examination, or to a new one */
+        post: operations["move_capture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/protocol/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Tick an item of the protocol by hand */
+        put: operations["tick_item"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/examinations/{examination_id}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign an examination */
+        post: operations["sign_examination"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{image_id}/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every review of an image, newest first */
+        get: operations["list_reviews"];
+        put?: never;
+        /** Say of an image whether its reading is right */
+        post: operations["add_review"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reviews/{review_id}.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of a review (tlog-proof) */
+        get: operations["get_review_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -80,8 +252,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Changes of captures as server-sent events
-         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
+         * Changes as server-sent events
+         * @description Each `capture` event carries the whole capture as it is now (WorkItem) and the change's id. Before it comes an `examination` event with its examination as it is now (Examination), or `examination_gone` (ExaminationGone), under the id before: who is cut off between the two gets both again. A reconnecting reader sends Last-Event-ID and misses nothing; a new one starts at now. The stream ends when the session is locked or ends; it does not keep one alive.
          */
         get: operations["get_events"];
         put?: never;
@@ -121,6 +293,43 @@ export interface paths {
          * @description By the limits that the site has now; the stored result and the ledger stay as they are. A reading without a head, or one whose outline is in doubt, has no length to judge: `lengths_judged` is false.
          */
         get: operations["get_assessment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{image_id}/scale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where on an image lengths are millimetres
+         * @description The calibrated regions of its DICOM header; without any, the whole image where its scale is known from elsewhere. A length is millimetres only where the whole of it lies in one region.
+         */
+        get: operations["get_scale"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/growth/{measure}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Growth standard of a length as centile curves */
+        get: operations["get_growth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -410,6 +619,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log as it is now */
+        get: operations["get_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries, newest first */
+        get: operations["list_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entry */
+        get: operations["get_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}/bytes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of an entry, as its receipt proves them */
+        get: operations["get_entry_bytes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/entries/{index}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of an entry (tlog-proof) */
+        get: operations["get_entry_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proof that the log only grew */
+        get: operations["get_consistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a print (by its trace id) or an image stands in the log */
+        get: operations["find_places"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -686,6 +1014,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All models and their versions in use */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions with their cards, history and comparisons of a model */
+        get: operations["get_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a version answer from now on, without a restart */
+        post: operations["promote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the version before answer again */
+        post: operations["roll_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model}/shadow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a version read along, or none */
+        put: operations["set_shadow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All devices */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Revoke a device, or allow it again */
+        patch: operations["change_device"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -695,13 +1142,40 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "worklist_look" | "changes_look" | "capture_look" | "image_look" | "receipt_look" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "read_audit" | "upload" | "manage_users" | "manage_tokens";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
+        /**
+         * AgeGiven
+         * @description A gestational age: exactly one of the three.
+         */
+        AgeGiven: {
+            /**
+             * Days
+             * @description The age, days.
+             */
+            days?: number | null;
+            /**
+             * Lmp
+             * @description First day of the last menstrual period; is not kept.
+             */
+            lmp?: string | null;
+            /**
+             * Edd
+             * @description Expected day of delivery; is not kept.
+             */
+            edd?: string | null;
+        };
+        /**
+         * AgeSource
+         * @description Where a gestational age comes from.
+         * @enum {string}
+         */
+        AgeSource: "header" | "days" | "lmp" | "edd";
         /**
          * Assessed
          * @description What a reading's lengths say at a gestational age that is given with the question. Nothing of it is stored.
@@ -797,6 +1271,42 @@ export interface components {
             digest: string;
         };
         /**
+         * Belonging
+         * @description The examination that a capture belongs to.
+         */
+        Belonging: {
+            /**
+             * Examination Id
+             * @description UUID.
+             */
+            examination_id: string;
+            /**
+             * Number
+             * @description In the order of beginning, from 1.
+             */
+            number: number;
+            /** @description Who says that its prints belong together. */
+            bound_by: components["schemas"]["BoundBy"];
+            /** @description Who says that this print belongs to it; device_and_time is a guess by device and pause. */
+            capture_bound_by: components["schemas"]["BoundBy"];
+            /**
+             * Patient Key
+             * @description The site's pseudonym of the patient, where known.
+             */
+            patient_key: string | null;
+            /**
+             * Gestational Age Days
+             * @description Gestational age that it has, days.
+             */
+            gestational_age_days: number | null;
+        };
+        /**
+         * BoundBy
+         * @description Who says that captures belong together.
+         * @enum {string}
+         */
+        BoundBy: "study" | "device_and_time" | "person";
+        /**
          * Caliper
          * @description A lateral ventricle and how wide it is.
          */
@@ -834,6 +1344,88 @@ export interface components {
          */
         CaptureState: "incoming" | "analysing" | "result" | "refused" | "held" | "missing";
         /**
+         * CardFigure
+         * @description A figure of a card.
+         */
+        CardFigure: {
+            /**
+             * Name
+             * @description What was measured.
+             */
+            name: string;
+            /**
+             * Value
+             * @description The figure.
+             */
+            value: number | null;
+            /**
+             * Low 95
+             * @description Lower end of its 95 % interval.
+             */
+            low_95: number | null;
+            /**
+             * High 95
+             * @description Upper end of its 95 % interval.
+             */
+            high_95: number | null;
+            /**
+             * Unit
+             * @description Its unit, where the card has one.
+             */
+            unit: string;
+            /**
+             * Note
+             * @description On which data, where the card says so.
+             */
+            note: string;
+        };
+        /**
+         * CardShown
+         * @description A version's card in short.
+         */
+        CardShown: {
+            /**
+             * Task
+             * @description What the model does.
+             */
+            task: string;
+            /**
+             * Notice
+             * @description What it is not for.
+             */
+            notice: string;
+            /**
+             * Labels
+             * @description What it tells apart.
+             */
+            labels: string[];
+            /**
+             * Data
+             * @description On which data it was trained or measured.
+             */
+            data: string[];
+            /**
+             * Split
+             * @description How training data and figures were kept apart.
+             */
+            split: string;
+            /**
+             * Baseline
+             * @description What a simple way reaches on the same data.
+             */
+            baseline: components["schemas"]["CardFigure"][];
+            /**
+             * Metrics
+             * @description What the version reaches.
+             */
+            metrics: components["schemas"]["CardFigure"][];
+            /**
+             * Known Failures
+             * @description Where it fails.
+             */
+            known_failures: string[];
+        };
+        /**
          * CodeGiven
          * @description A one-time code.
          */
@@ -866,6 +1458,73 @@ export interface components {
             qr: string;
         };
         /**
+         * ConsistencyProof
+         * @description Proof that a log only grew (RFC 6962, 2.1.2).
+         */
+        ConsistencyProof: {
+            /**
+             * Hashes
+             * @description Hashes of 32 bytes each, base64.
+             */
+            hashes: string[];
+        };
+        /**
+         * Corrected
+         * @description What a person says instead of the reading, and the lengths of the outline that they drew.
+         */
+        Corrected: {
+            /**
+             * Plane
+             * @description Plane or sub-plane of the brain; null: as the reading has it.
+             */
+            plane: string | null;
+            /**
+             * Finding
+             * @description Finding; null: as the reading has it.
+             */
+            finding: string | null;
+            /** @description Outline of the head; null: as the reading has it. */
+            ellipse: components["schemas"]["Ellipse"] | null;
+            /** @description Lengths of that outline. */
+            measurements: components["schemas"]["Measurements"] | null;
+            /** @description The examination's, else by the new HC. */
+            gestational_age: components["schemas"]["GestationalAge"] | null;
+            /** @description Reckoned from the new HC. */
+            gestational_age_by_hc: components["schemas"]["GestationalAge"] | null;
+            /**
+             * Growth
+             * @description By length; empty without an age or an outline.
+             */
+            growth: {
+                [key: string]: components["schemas"]["Growth"];
+            };
+            /**
+             * Remarks
+             * @description Lengths of the new outline beyond a limit.
+             */
+            remarks: components["schemas"]["Remark"][];
+            /** @description The limits, as the site has them now. */
+            threshold_scheme: components["schemas"]["SchemeUsed"] | null;
+        };
+        /**
+         * CorrectedGiven
+         * @description What is right instead; null: as the reading has it.
+         */
+        CorrectedGiven: {
+            /**
+             * Plane
+             * @description Plane or sub-plane of the brain.
+             */
+            plane?: string | null;
+            /**
+             * Finding
+             * @description "normal" or a type.
+             */
+            finding?: string | null;
+            /** @description Outline of the head. */
+            ellipse?: components["schemas"]["EllipseGiven"] | null;
+        };
+        /**
          * Crop
          * @description The square that was classified, in still pixels; it may leave the still.
          */
@@ -885,6 +1544,77 @@ export interface components {
              * @description Side, pixels.
              */
             size_px: number;
+        };
+        /**
+         * Decision
+         * @description Whether the reading is right.
+         * @enum {string}
+         */
+        Decision: "agree" | "disagree";
+        /**
+         * DeviceChangeAsked
+         * @description A change of a device.
+         */
+        DeviceChangeAsked: {
+            /**
+             * Revoked
+             * @description True: it is refused from the next call on.
+             */
+            revoked: boolean;
+        };
+        /**
+         * DeviceList
+         * @description All devices.
+         */
+        DeviceList: {
+            /**
+             * Devices
+             * @description By number.
+             */
+            devices: components["schemas"]["DeviceShown"][];
+        };
+        /**
+         * DeviceShown
+         * @description A device at the edge.
+         */
+        DeviceShown: {
+            /**
+             * Device Id
+             * @description Device number.
+             */
+            device_id: string;
+            /**
+             * Verifier Key
+             * @description The key of its first word: the only one it may use.
+             */
+            verifier_key: string;
+            /**
+             * First Seen Time
+             * Format: date-time
+             * @description When it gave its first word.
+             */
+            first_seen_time: string;
+            /**
+             * Last Seen Time
+             * Format: date-time
+             * @description When it last announced something.
+             */
+            last_seen_time: string;
+            /**
+             * Clock Offset Ms
+             * @description Its clock minus this server's at that moment.
+             */
+            clock_offset_ms: number;
+            /**
+             * Print Count
+             * @description Prints that it announced.
+             */
+            print_count: number;
+            /**
+             * Revoked
+             * @description Whether it is refused.
+             */
+            revoked: boolean;
         };
         /**
          * EdgeReasonText
@@ -930,6 +1660,242 @@ export interface components {
              * @description Direction of the longer axis, 0..180, clockwise from +x.
              */
             angle_deg: number;
+        };
+        /**
+         * EllipseGiven
+         * @description An outline of the head that a person drew, in still pixels.
+         */
+        EllipseGiven: {
+            /**
+             * Cx
+             * @description Centre from the left, pixels.
+             */
+            cx: number;
+            /**
+             * Cy
+             * @description Centre from the top, pixels.
+             */
+            cy: number;
+            /**
+             * A
+             * @description Longer half axis, pixels; not below b.
+             */
+            a: number;
+            /**
+             * B
+             * @description Shorter half axis, pixels.
+             */
+            b: number;
+            /**
+             * Angle Deg
+             * @description Direction of the longer axis, clockwise from +x.
+             */
+            angle_deg: number;
+        };
+        /**
+         * Examination
+         * @description One examination, as the list shows it. Research use, not for diagnosis.
+         */
+        Examination: {
+            /**
+             * Examination Id
+             * @description UUID.
+             */
+            examination_id: string;
+            /**
+             * Number
+             * @description In the order of beginning, from 1.
+             */
+            number: number;
+            /**
+             * Device Id
+             * @description Device of its first print.
+             */
+            device_id: string;
+            /** @description Who says that its prints belong together; device_and_time is a guess by device and pause. */
+            bound_by: components["schemas"]["BoundBy"];
+            /**
+             * Patient Key
+             * @description The site's pseudonym of the patient, where known.
+             */
+            patient_key: string | null;
+            /** @description Where one is known. */
+            gestational_age: components["schemas"]["ExaminationAge"] | null;
+            /**
+             * Began Time
+             * Format: date-time
+             * @description First word about its first print, server clock.
+             */
+            began_time: string;
+            /**
+             * Updated Time
+             * Format: date-time
+             * @description Last change, server clock.
+             */
+            updated_time: string;
+            /**
+             * Newest Slot
+             * @description Slot of its newest print; the list is in this order.
+             */
+            newest_slot: number;
+            /**
+             * Capture Count
+             * @description Prints.
+             */
+            capture_count: number;
+            /**
+             * Image Count
+             * @description Stored images.
+             */
+            image_count: number;
+            /**
+             * Read Count
+             * @description Images with a result.
+             */
+            read_count: number;
+            /**
+             * Reviewed Count
+             * @description Images that a person reviewed.
+             */
+            reviewed_count: number;
+            /** @description The most pressing of what is in it, after reviews. */
+            status: components["schemas"]["Status"];
+            /**
+             * Findings
+             * @description Findings of its images after reviews, without abstentions.
+             */
+            findings: string[];
+            /** @description The newest signature; null where there is none. */
+            signed: components["schemas"]["SignedFacts"] | null;
+            /**
+             * Seen Count
+             * @description Items of the site's protocol that were seen.
+             */
+            seen_count: number;
+            /**
+             * Item Count
+             * @description Items of the site's protocol.
+             */
+            item_count: number;
+        };
+        /**
+         * ExaminationAge
+         * @description The gestational age that an examination has.
+         */
+        ExaminationAge: {
+            /**
+             * Days
+             * @description Days, at the examination.
+             */
+            days: number;
+            /**
+             * Text
+             * @description The same to the nearest day, as 20w3d.
+             */
+            text: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description The moment for which it was reckoned.
+             */
+            time: string;
+            /** @description Where it comes from. */
+            source: components["schemas"]["AgeSource"];
+            /**
+             * By
+             * @description Who gave it; null where the machine's header did.
+             */
+            by: string | null;
+        };
+        /**
+         * ExaminationChange
+         * @description What a person changes of an examination.
+         */
+        ExaminationChange: {
+            /** @description The age at the examination; null takes it away. */
+            gestational_age: components["schemas"]["AgeGiven"] | null;
+        };
+        /**
+         * ExaminationDetail
+         * @description One examination with all that is in it.
+         */
+        ExaminationDetail: {
+            /** @description As in the list. */
+            examination: components["schemas"]["Examination"];
+            /**
+             * Captures
+             * @description Its prints in the order in which they came.
+             */
+            captures: components["schemas"]["WorkItem"][];
+            /**
+             * Earlier
+             * @description Earlier examinations of the same patient, newest first, at most 20.
+             */
+            earlier: components["schemas"]["Examination"][];
+            /** @description What was seen and what is missing. */
+            protocol: components["schemas"]["ProtocolState"];
+            /**
+             * Signatures
+             * @description Newest first.
+             */
+            signatures: components["schemas"]["Signature"][];
+            /**
+             * Content
+             * @description Digest of images, results, reviews and age as they are here, hexadecimal: what would be signed.
+             */
+            content: string;
+            /**
+             * Cursor
+             * @description Everything up to this event id is in here.
+             */
+            cursor: number;
+        };
+        /**
+         * ExaminationList
+         * @description A page of the worklist of examinations, the one with the newest print first.
+         */
+        ExaminationList: {
+            /**
+             * Items
+             * @description Examinations.
+             */
+            items: components["schemas"]["Examination"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: number | null;
+            /**
+             * Counts
+             * @description Examinations by status, under the same device and text; every status is named.
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Cursor
+             * @description Everything up to this event id is in the items.
+             */
+            cursor: number;
+        };
+        /**
+         * ExaminationProblem
+         * @description Reason code; the page has words for each in both languages.
+         * @enum {string}
+         */
+        ExaminationProblem: "UNKNOWN" | "REVIEW_STALE" | "REVIEW_ID_USED" | "NOT_READ_YET" | "REASON_MISSING" | "LABEL_UNKNOWN" | "OUTLINE_IMPOSSIBLE" | "AGE_IMPOSSIBLE" | "NOT_ALL_REVIEWED" | "NOTHING_TO_SIGN" | "CHANGED_MEANWHILE" | "SIGNED_ALREADY" | "SAME_EXAMINATION" | "WOULD_BE_EMPTY" | "ITEM_UNKNOWN" | "SEX_WITHHELD";
+        /**
+         * ExaminationRefusedFacts
+         * @description Why something was not done; nothing was.
+         */
+        ExaminationRefusedFacts: {
+            /** @description Code; the page has words for it. */
+            reason: components["schemas"]["ExaminationProblem"];
+            /**
+             * Detail
+             * @description A sentence; never patient data.
+             */
+            detail: string;
         };
         /**
          * FileAccount
@@ -1121,6 +2087,55 @@ export interface components {
              */
             last_week: number;
         };
+        /**
+         * GrowthCurves
+         * @description The standard of one length.
+         */
+        GrowthCurves: {
+            /** @description Which length, as in readings. */
+            measure: components["schemas"]["Measure"];
+            /**
+             * Name
+             * @description The same in words, English.
+             */
+            name: string;
+            /**
+             * Centiles
+             * @description Percent of healthy fetuses below each curve.
+             */
+            centiles: number[];
+            /**
+             * Weeks
+             * @description Every week that the standard covers.
+             */
+            weeks: components["schemas"]["GrowthWeek"][];
+            /**
+             * Formula
+             * @description How a z-score is reckoned by it.
+             */
+            formula: string;
+            /**
+             * Reference
+             * @description Its publication.
+             */
+            reference: string;
+        };
+        /**
+         * GrowthWeek
+         * @description The curves at one week.
+         */
+        GrowthWeek: {
+            /**
+             * Weeks
+             * @description Gestational age: this many weeks and 0 days.
+             */
+            weeks: number;
+            /**
+             * Mm
+             * @description Length at each of the centiles, in their order, mm.
+             */
+            mm: number[];
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -1190,6 +2205,17 @@ export interface components {
             share: number;
         };
         /**
+         * ImageScale
+         * @description Where on an image lengths are millimetres.
+         */
+        ImageScale: {
+            /**
+             * Regions
+             * @description Calibrated regions; empty where no scale is known.
+             */
+            regions: components["schemas"]["ScaleRegion"][];
+        };
+        /**
          * ImageSize
          * @description Size of a still.
          */
@@ -1211,6 +2237,128 @@ export interface components {
          * @enum {string}
          */
         Kind: "volume" | "stack" | "loop";
+        /**
+         * Language
+         * @description What a report is written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /**
+         * LedgerEntry
+         * @description An entry in words; whoever needs to rely on it checks its bytes with its receipt.
+         */
+        LedgerEntry: {
+            /**
+             * Index
+             * @description Place in the log, from 0.
+             */
+            index: number;
+            /**
+             * Kind
+             * @description block, result, model, audit, ...; unknown where it is of another form.
+             */
+            kind: string;
+            /**
+             * Time
+             * @description What it says of when.
+             */
+            time: string | null;
+            /**
+             * By
+             * @description What it says of who.
+             */
+            by: string | null;
+            /**
+             * Signer
+             * @description Name of the key in its signature line.
+             */
+            signer: string | null;
+            /**
+             * Signer Key
+             * @description Verifier key of that name that this server knows: the log's, or a device's.
+             */
+            signer_key: string | null;
+            /**
+             * Fields
+             * @description Its lines, by their first words.
+             */
+            fields: {
+                [key: string]: string;
+            };
+            /**
+             * Text
+             * @description All of it; null where it is no text.
+             */
+            text: string | null;
+            /**
+             * Leaf Hash
+             * @description SHA-256 over a zero byte and the entry, hexadecimal.
+             */
+            leaf_hash: string;
+            /**
+             * Size Bytes
+             * @description Its length.
+             */
+            size_bytes: number;
+        };
+        /**
+         * LedgerFacts
+         * @description The log as it is now.
+         */
+        LedgerFacts: {
+            /**
+             * Origin
+             * @description Name of the log.
+             */
+            origin: string;
+            /**
+             * Size
+             * @description Entries in it.
+             */
+            size: number;
+            /**
+             * Root
+             * @description Merkle root over them, hexadecimal.
+             */
+            root: string;
+            /**
+             * Verifier Key
+             * @description Key that signs its checkpoints. A copy from elsewhere proves more.
+             */
+            verifier_key: string;
+            /**
+             * Checkpoint
+             * @description The newest checkpoint, as signed.
+             */
+            checkpoint: string;
+        };
+        /**
+         * LedgerPage
+         * @description Some entries, newest first.
+         */
+        LedgerPage: {
+            /**
+             * Entries
+             * @description Entries.
+             */
+            entries: components["schemas"]["LedgerEntry"][];
+            /**
+             * Next Before
+             * @description Ask with this for the next page; null at the end.
+             */
+            next_before: number | null;
+        };
+        /**
+         * LedgerPlaces
+         * @description Where something stands in the log.
+         */
+        LedgerPlaces: {
+            /**
+             * Indices
+             * @description Indices, lowest first; none where nothing is known of it.
+             */
+            indices: number[];
+        };
         /**
          * LeftOut
          * @description Stored images that take no part.
@@ -1339,6 +2487,12 @@ export interface components {
                 [key: string]: components["schemas"]["Spread"];
             };
         };
+        /**
+         * Measure
+         * @description What has a standard. The value is the name that readings carry.
+         * @enum {string}
+         */
+        Measure: "hc" | "bpd" | "ofd" | "ac" | "fl" | "tcd" | "ventricle_width" | "anterior_horn" | "cisterna_magna";
         /**
          * Measurements
          * @description Lengths of the head; millimetres are null where the scale is not known, uncertainties where they are not.
@@ -1520,6 +2674,69 @@ export interface components {
             found: components["schemas"]["Said"] | null;
         };
         /**
+         * ModelAct
+         * @description What can be done with a model: the words of `cloud.models.rules.Action`, under a name of their own here.
+         * @enum {string}
+         */
+        ModelAct: "shipped" | "pushed" | "promoted" | "rolled-back" | "shadowed";
+        /**
+         * ModelDetail
+         * @description All about one model.
+         */
+        ModelDetail: {
+            /** @description The model. */
+            model: components["schemas"]["ModelShown"];
+            /**
+             * Versions
+             * @description The highest first.
+             */
+            versions: components["schemas"]["VersionShown"][];
+            /**
+             * Events
+             * @description The newest first, 50 at most.
+             */
+            events: components["schemas"]["ModelEventShown"][];
+            /**
+             * Comparisons
+             * @description The newest pair first.
+             */
+            comparisons: components["schemas"]["ShadowFigures"][];
+        };
+        /**
+         * ModelEventShown
+         * @description Something that was done with a model.
+         */
+        ModelEventShown: {
+            /** @description What. */
+            action: components["schemas"]["ModelAct"];
+            /**
+             * Version
+             * @description With which version; null for the end of a shadow.
+             */
+            version: string | null;
+            /**
+             * Before
+             * @description The version that had that place before.
+             */
+            before: string | null;
+            /**
+             * Actor
+             * @description Who.
+             */
+            actor: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Its entry in the ledger; null for what a start did itself.
+             */
+            ledger_index: number | null;
+        };
+        /**
          * ModelFacts
          * @description A model that this server runs.
          */
@@ -1546,6 +2763,59 @@ export interface components {
             labels: string[];
         };
         /**
+         * ModelList
+         * @description All models of the site.
+         */
+        ModelList: {
+            /**
+             * Models
+             * @description By name; none where this server keeps no models.
+             */
+            models: components["schemas"]["ModelShown"][];
+        };
+        /**
+         * ModelShown
+         * @description A model and its versions in use.
+         */
+        ModelShown: {
+            /**
+             * Model
+             * @description Its name.
+             */
+            model: string;
+            /**
+             * Live
+             * @description The version that answers.
+             */
+            live: string;
+            /**
+             * Previous
+             * @description The version that a rollback brings back.
+             */
+            previous: string | null;
+            /**
+             * Shadow
+             * @description The version that reads along.
+             */
+            shadow: string | null;
+            /**
+             * Live Sha256
+             * @description SHA-256 of the live weights, hexadecimal.
+             */
+            live_sha256: string;
+            /**
+             * Updated Time
+             * Format: date-time
+             * @description When this last changed.
+             */
+            updated_time: string;
+            /**
+             * Version Count
+             * @description Versions that the site has.
+             */
+            version_count: number;
+        };
+        /**
          * ModelUsed
          * @description Which weights took part in a reading.
          */
@@ -1560,6 +2830,17 @@ export interface components {
              * @description SHA-256 of the weights, hexadecimal.
              */
             sha256: string;
+        };
+        /**
+         * MoveAsked
+         * @description Where a print is to go.
+         */
+        MoveAsked: {
+            /**
+             * Examination Id
+             * @description Into this examination; null: into a new one of its own.
+             */
+            examination_id: string | null;
         };
         /**
          * MprState
@@ -1648,6 +2929,80 @@ export interface components {
              * @description A sentence; never patient data.
              */
             detail: string;
+        };
+        /**
+         * PromotionAsked
+         * @description Which version is to answer.
+         */
+        PromotionAsked: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name.
+             */
+            version: string;
+        };
+        /**
+         * ProtocolItem
+         * @description One plane or structure that is to be seen, and how it stands.
+         */
+        ProtocolItem: {
+            /**
+             * Key
+             * @description Names the item.
+             */
+            key: string;
+            /** @description What people call it. */
+            text: components["schemas"]["Sentence"];
+            /** @description Heading under which it stands; items of one group follow each other. */
+            group: components["schemas"]["Sentence"];
+            /**
+             * By Hand
+             * @description Only a person can say that it was seen.
+             */
+            by_hand: boolean;
+            /**
+             * Seen
+             * @description An image shows it, or a person ticked it.
+             */
+            seen: boolean;
+            /**
+             * Image Ids
+             * @description Images that show it, in the order of their prints.
+             */
+            image_ids: string[];
+            /**
+             * Ticked By
+             * @description Who ticked it; null where nobody did.
+             */
+            ticked_by: string | null;
+            /**
+             * Ticked Time
+             * @description When.
+             */
+            ticked_time: string | null;
+        };
+        /**
+         * ProtocolState
+         * @description What the site's protocol asks for, and what of it was seen. Research use, not for diagnosis.
+         */
+        ProtocolState: {
+            /** @description What the site calls it. */
+            name: components["schemas"]["Sentence"];
+            /**
+             * Version
+             * @description Which edition.
+             */
+            version: string;
+            /**
+             * Source
+             * @description Where it comes from, English.
+             */
+            source: string;
+            /**
+             * Items
+             * @description In the protocol's order.
+             */
+            items: components["schemas"]["ProtocolItem"][];
         };
         /**
          * Reading
@@ -1760,6 +3115,12 @@ export interface components {
              */
             notice: string;
         };
+        /**
+         * Reason
+         * @description Why a person disagrees.
+         * @enum {string}
+         */
+        Reason: "FALSE_ALARM" | "MISSED" | "WRONG_TYPE" | "WRONG_PLANE" | "WRONG_OUTLINE" | "POOR_IMAGE" | "OTHER";
         /**
          * Reasons
          * @description Every reason code that the console can show.
@@ -1881,7 +3242,7 @@ export interface components {
          * @description Reason code of a refused request; the page has words for each in both languages.
          * @enum {string}
          */
-        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN";
+        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "TOO_MANY_REQUESTS" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN" | "OIDC_OFF" | "OIDC_AWAY" | "OIDC_LATE" | "OIDC_WRONG" | "OIDC_DENIED" | "OIDC_NOT_ALLOWED" | "OIDC_NO_ROLE" | "OIDC_NAME_TAKEN" | "OIDC_CLOSED" | "OIDC_OTHER" | "OIDC_MANAGED" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
         /**
          * Refused
          * @description Why a request was refused.
@@ -1922,11 +3283,244 @@ export interface components {
             unit: string;
         };
         /**
+         * Report
+         * @description An examination's report, worded. Research use, not for diagnosis.
+         */
+        Report: {
+            /** @description Of every word. */
+            language: components["schemas"]["Language"];
+            /**
+             * Title
+             * @description What the document is.
+             */
+            title: string;
+            /**
+             * Site Name
+             * @description Who made it.
+             */
+            site_name: string;
+            /**
+             * Notice
+             * @description The standing mark of every page.
+             */
+            notice: string;
+            /**
+             * Software
+             * @description What made it.
+             */
+            software: string;
+            /**
+             * Running
+             * @description Which report it is.
+             */
+            running: string;
+            /**
+             * Mark
+             * @description Across every page; null for one that is signed and unchanged.
+             */
+            mark: string | null;
+            /** @description Draft, signed or changed, in a sentence. */
+            standing: components["schemas"]["SheetLine"];
+            /**
+             * Identity Title
+             * @description Head of the box for the patient's sticker.
+             */
+            identity_title: string;
+            /**
+             * Identity Lines
+             * @description What is filled in by hand.
+             */
+            identity_lines: string[];
+            /**
+             * Identity Note
+             * @description Why nothing stands in it.
+             */
+            identity_note: string;
+            /**
+             * Head
+             * @description Examination, device, age.
+             */
+            head: components["schemas"]["SheetPair"][];
+            /**
+             * Summary Title
+             * @description Head of the summary.
+             */
+            summary_title: string;
+            /**
+             * Summary
+             * @description What was found, in sentences.
+             */
+            summary: components["schemas"]["SheetLine"][];
+            /** @description Every length. */
+            measurements: components["schemas"]["SheetTable"];
+            /**
+             * Charts
+             * @description Growth charts.
+             */
+            charts: components["schemas"]["SheetChart"][];
+            /**
+             * Charts Note
+             * @description What the charts' axes and lines are.
+             */
+            charts_note: string;
+            /**
+             * Images Title
+             * @description Head of the images.
+             */
+            images_title: string;
+            /**
+             * Images
+             * @description Key images.
+             */
+            images: components["schemas"]["SheetImage"][];
+            /**
+             * Images Note
+             * @description How they were chosen, and what is drawn.
+             */
+            images_note: string;
+            /** @description Completeness; null where there is no protocol. */
+            checklist: components["schemas"]["SheetTable"] | null;
+            /** @description What persons decided. */
+            reviews: components["schemas"]["SheetTable"];
+            /**
+             * Signature Title
+             * @description Head of the signature.
+             */
+            signature_title: string;
+            /**
+             * Signature
+             * @description Who, when, what.
+             */
+            signature: components["schemas"]["SheetPair"][];
+            /**
+             * Signature Hand
+             * @description Label of the line that is signed by hand.
+             */
+            signature_hand: string;
+            /** @description Which weights took part. */
+            models: components["schemas"]["SheetTable"];
+            /**
+             * Proof Title
+             * @description Head of the receipt.
+             */
+            proof_title: string;
+            /**
+             * Proof
+             * @description What a verifier needs.
+             */
+            proof: components["schemas"]["SheetPair"][];
+            /**
+             * Proof Note
+             * @description What to do with it.
+             */
+            proof_note: string;
+            /** @description The same as a QR code. */
+            code: components["schemas"]["SheetCode"];
+            /**
+             * File Name
+             * @description Name of the PDF.
+             */
+            file_name: string;
+        };
+        /**
+         * Review
+         * @description What a person said of an image; never altered. Research use, not for diagnosis.
+         */
+        Review: {
+            /**
+             * Review Id
+             * @description UUID; names its receipt.
+             */
+            review_id: string;
+            /**
+             * Result Ledger Index
+             * @description The result that was reviewed.
+             */
+            result_ledger_index: number;
+            /** @description Whether its reading is right. */
+            decision: components["schemas"]["Decision"];
+            /** @description Why not. */
+            reason: components["schemas"]["Reason"] | null;
+            /**
+             * Note
+             * @description Free text.
+             */
+            note: string | null;
+            /** @description What is right instead, by a person. */
+            corrected: components["schemas"]["Corrected"] | null;
+            /**
+             * Reviewer
+             * @description Who.
+             */
+            reviewer: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Index of its entry in the ledger.
+             */
+            ledger_index: number;
+        };
+        /**
+         * ReviewAsked
+         * @description A review of one image.
+         */
+        ReviewAsked: {
+            /**
+             * Review Id
+             * Format: uuid
+             * @description Made by the client: a review that is sent again is the same one.
+             */
+            review_id: string;
+            /**
+             * Result Ledger Index
+             * @description The result that the person saw.
+             */
+            result_ledger_index: number;
+            /** @description Whether its reading is right. */
+            decision: components["schemas"]["Decision"];
+            /** @description Why not; only with disagree, and always then. */
+            reason?: components["schemas"]["Reason"] | null;
+            /**
+             * Note
+             * @description Free text; needed for OTHER.
+             */
+            note?: string | null;
+            /** @description Only with disagree. */
+            corrected?: components["schemas"]["CorrectedGiven"] | null;
+        };
+        /**
+         * ReviewList
+         * @description Every review of an image, newest first; the first one counts.
+         */
+        ReviewList: {
+            /**
+             * Reviews
+             * @description Reviews.
+             */
+            reviews: components["schemas"]["Review"][];
+        };
+        /**
          * Role
          * @description What a person or a machine is to the site; each has exactly one.
          * @enum {string}
          */
         Role: "doctor" | "sonographer" | "researcher" | "it" | "administrator";
+        /**
+         * RollbackAsked
+         * @description From which version to go back: another one may have become live meanwhile.
+         */
+        RollbackAsked: {
+            /**
+             * From Version
+             * @description The version that is live.
+             */
+            from_version: string;
+        };
         /**
          * Said
          * @description A code and its sentence in both languages.
@@ -1947,6 +3541,47 @@ export interface components {
              * @description The sentence in Chinese.
              */
             zh: string;
+        };
+        /**
+         * ScaleRegion
+         * @description An upright rectangle of the still in which lengths are millimetres.
+         */
+        ScaleRegion: {
+            /**
+             * X0
+             * @description Left edge, still pixels.
+             */
+            x0: number;
+            /**
+             * Y0
+             * @description Upper edge, still pixels.
+             */
+            y0: number;
+            /**
+             * X1
+             * @description Right edge, still pixels; the last column is the one before.
+             */
+            x1: number;
+            /**
+             * Y1
+             * @description Lower edge, still pixels; the last row is the one before.
+             */
+            y1: number;
+            /**
+             * Mm Per Pixel X
+             * @description A step to the right, mm.
+             */
+            mm_per_pixel_x: number;
+            /**
+             * Mm Per Pixel Y
+             * @description A step down, mm.
+             */
+            mm_per_pixel_y: number;
+            /**
+             * Source
+             * @description Who says so: dicom_region, pixel_spacing, given.
+             */
+            source: string;
         };
         /**
          * SchemeUsed
@@ -2192,6 +3827,16 @@ export interface components {
              */
             codes: boolean;
             /**
+             * Provider
+             * @description Name of the identity provider where the person comes through it; then there is no password here.
+             */
+            provider: string | null;
+            /**
+             * Provider Sign Out
+             * @description Where such a person signs out at the provider too.
+             */
+            provider_sign_out: string | null;
+            /**
              * Locks In S
              * @description Seconds until it is locked where nothing is done; 0 where it is.
              */
@@ -2201,6 +3846,340 @@ export interface components {
              * @description Seconds until the session ends in any case.
              */
             ends_in_s: number;
+        };
+        /**
+         * ShadowAsked
+         * @description Which version is to read along.
+         */
+        ShadowAsked: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name. Null: none.
+             */
+            version: string | null;
+        };
+        /**
+         * ShadowFigures
+         * @description How a shadow compared with a live version.
+         */
+        ShadowFigures: {
+            /**
+             * Live Version
+             * @description The live version.
+             */
+            live_version: string;
+            /**
+             * Shadow Version
+             * @description The shadow.
+             */
+            shadow_version: string;
+            /**
+             * Image Count
+             * @description Images that both read.
+             */
+            image_count: number;
+            /**
+             * Failure Count
+             * @description Images that the shadow failed to read.
+             */
+            failure_count: number;
+            /**
+             * Label Count
+             * @description Images with a label of both.
+             */
+            label_count: number;
+            /**
+             * Same Label Count
+             * @description Those with the same label.
+             */
+            same_label_count: number;
+            /**
+             * Mean Probability Difference
+             * @description Mean of the largest difference, 0..1.
+             */
+            mean_probability_difference: number | null;
+            /**
+             * Mean Dice
+             * @description Mean overlap of both masks, 0..1.
+             */
+            mean_dice: number | null;
+            /**
+             * Hc Count
+             * @description Images with a head circumference of both.
+             */
+            hc_count: number;
+            /**
+             * Mean Hc Difference Mm
+             * @description Mean absolute difference, millimetres.
+             */
+            mean_hc_difference_mm: number | null;
+        };
+        /**
+         * SheetChart
+         * @description A growth chart with what this examination measured.
+         */
+        SheetChart: {
+            /**
+             * Title
+             * @description Measure and unit.
+             */
+            title: string;
+            /**
+             * Alt
+             * @description The same for those who do not see it.
+             */
+            alt: string;
+            /**
+             * X Ticks
+             * @description Weeks.
+             */
+            x_ticks: components["schemas"]["SheetTick"][];
+            /**
+             * Y Ticks
+             * @description Lengths.
+             */
+            y_ticks: components["schemas"]["SheetTick"][];
+            /**
+             * Curves
+             * @description Centiles, lowest first.
+             */
+            curves: components["schemas"]["SheetCurve"][];
+            /**
+             * Marks
+             * @description What was measured.
+             */
+            marks: components["schemas"]["SheetMark"][];
+        };
+        /**
+         * SheetCode
+         * @description A QR code.
+         */
+        SheetCode: {
+            /**
+             * Alt
+             * @description What it is.
+             */
+            alt: string;
+            /**
+             * Text
+             * @description What it says.
+             */
+            text: string;
+            /**
+             * Modules
+             * @description Modules along its side, with the quiet zone.
+             */
+            modules: number;
+            /**
+             * Path
+             * @description Its dark modules as an SVG path, one unit a module.
+             */
+            path: string;
+        };
+        /**
+         * SheetCurve
+         * @description A centile over the gestational age.
+         */
+        SheetCurve: {
+            /**
+             * Label
+             * @description The centile.
+             */
+            label: string;
+            /**
+             * Points
+             * @description Each [x, y], shares of the chart.
+             */
+            points: number[][];
+        };
+        /**
+         * SheetImage
+         * @description A still with what is drawn over it.
+         */
+        SheetImage: {
+            /**
+             * Image Id
+             * @description UUID; names the pictures under /api/images.
+             */
+            image_id: string;
+            /**
+             * Number
+             * @description Place in the report, from 1.
+             */
+            number: number;
+            /**
+             * Width Px
+             * @description Width of the still, pixels.
+             */
+            width_px: number;
+            /**
+             * Height Px
+             * @description Height of the still, pixels.
+             */
+            height_px: number;
+            /**
+             * Caption
+             * @description What it shows.
+             */
+            caption: string;
+            /**
+             * Alt
+             * @description The same for those who do not see it.
+             */
+            alt: string;
+            /**
+             * Strokes
+             * @description What is drawn over it.
+             */
+            strokes: components["schemas"]["SheetStroke"][];
+            /** @description How its outline is to be seen. */
+            tone: components["schemas"]["Tone"];
+            /**
+             * Heat Caption
+             * @description Caption of its fused heat map; null where none is shown.
+             */
+            heat_caption: string | null;
+        };
+        /**
+         * SheetLine
+         * @description A sentence.
+         */
+        SheetLine: {
+            /**
+             * Text
+             * @description The sentence.
+             */
+            text: string;
+            /** @description How it is to be seen. */
+            tone: components["schemas"]["Tone"];
+        };
+        /**
+         * SheetMark
+         * @description A measured value on a chart.
+         */
+        SheetMark: {
+            /**
+             * X
+             * @description Share of the width from the left.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Share of the height from the top.
+             */
+            y: number;
+            /**
+             * Bar
+             * @description Half the 1 sigma bar, share of the height; null where not known.
+             */
+            bar: number | null;
+            /**
+             * By Person
+             * @description Whether a person drew what it was reckoned from.
+             */
+            by_person: boolean;
+        };
+        /**
+         * SheetPair
+         * @description A labelled value.
+         */
+        SheetPair: {
+            /**
+             * Label
+             * @description What it is.
+             */
+            label: string;
+            /**
+             * Value
+             * @description The value.
+             */
+            value: string;
+            /**
+             * Mono
+             * @description Whether it is a code that is compared letter by letter.
+             */
+            mono: boolean;
+        };
+        /**
+         * SheetRow
+         * @description A row of a table.
+         */
+        SheetRow: {
+            /**
+             * Cells
+             * @description One text a column.
+             */
+            cells: string[];
+            /** @description How it is to be seen. */
+            tone: components["schemas"]["Tone"];
+            /**
+             * Repeats
+             * @description Whether its first cell is that of the row above.
+             */
+            repeats: boolean;
+        };
+        /**
+         * SheetStroke
+         * @description A line drawn over a still.
+         */
+        SheetStroke: {
+            /**
+             * Kind
+             * @description outline, corrected, axis, caliper, midline or crop.
+             */
+            kind: string;
+            /**
+             * Points
+             * @description Each [x, y], shares of the still.
+             */
+            points: number[][];
+            /**
+             * Closed
+             * @description Whether the last point is joined to the first.
+             */
+            closed: boolean;
+        };
+        /**
+         * SheetTable
+         * @description A table; without rows it is its notes alone.
+         */
+        SheetTable: {
+            /**
+             * Title
+             * @description What it shows.
+             */
+            title: string;
+            /**
+             * Columns
+             * @description Heads of the columns.
+             */
+            columns: string[];
+            /**
+             * Rows
+             * @description The rows.
+             */
+            rows: components["schemas"]["SheetRow"][];
+            /**
+             * Notes
+             * @description What stands below it.
+             */
+            notes: string[];
+        };
+        /**
+         * SheetTick
+         * @description A mark on an axis.
+         */
+        SheetTick: {
+            /**
+             * At
+             * @description Share of the axis, 0..1 from the left or from the top.
+             */
+            at: number;
+            /**
+             * Text
+             * @description Its number.
+             */
+            text: string;
         };
         /**
          * SignInAsked
@@ -2224,6 +4203,97 @@ export interface components {
              * @default
              */
             code: string;
+        };
+        /**
+         * Signature
+         * @description A signature under an examination; never altered.
+         */
+        Signature: {
+            /**
+             * Signature Id
+             * @description UUID; names its receipt.
+             */
+            signature_id: string;
+            /**
+             * Content
+             * @description Digest of what was signed, hexadecimal.
+             */
+            content: string;
+            /**
+             * Image Count
+             * @description Images that the examination had.
+             */
+            image_count: number;
+            /**
+             * Reviewed Count
+             * @description How many of them a person had reviewed.
+             */
+            reviewed_count: number;
+            /**
+             * Override
+             * @description Why not all needed a review; null where all were reviewed.
+             */
+            override: string | null;
+            /**
+             * Signer
+             * @description Who.
+             */
+            signer: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Ledger Index
+             * @description Index of its entry in the ledger.
+             */
+            ledger_index: number;
+        };
+        /**
+         * SignatureAsked
+         * @description A signature under an examination as the signer saw it.
+         */
+        SignatureAsked: {
+            /**
+             * Signature Id
+             * Format: uuid
+             * @description Made by the client: asked for again it is the same signature.
+             */
+            signature_id: string;
+            /**
+             * Content
+             * @description `content` of the examination as it was seen.
+             */
+            content: string;
+            /**
+             * Override
+             * @description Why it is signed although not every image with a result is reviewed.
+             */
+            override?: string | null;
+        };
+        /**
+         * SignedFacts
+         * @description The newest signature under an examination.
+         */
+        SignedFacts: {
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * By
+             * @description Who.
+             */
+            by: string;
+            /**
+             * Changed After
+             * @description Whether an image, result, review or the age changed since.
+             */
+            changed_after: boolean;
         };
         /**
          * SlabMode
@@ -2368,6 +4438,17 @@ export interface components {
             value: string;
         };
         /**
+         * TickAsked
+         * @description Whether a person says that an item was seen.
+         */
+        TickAsked: {
+            /**
+             * Seen
+             * @description True: it was seen. False: takes the tick back.
+             */
+            seen: boolean;
+        };
+        /**
          * TokenAsked
          * @description A new token for a machine.
          */
@@ -2458,6 +4539,12 @@ export interface components {
              */
             value: string;
         };
+        /**
+         * Tone
+         * @description How a line is to be seen; a word or sign always says the same.
+         * @enum {string}
+         */
+        Tone: "plain" | "normal" | "review" | "abnormal" | "person";
         /**
          * UploadAccount
          * @description An upload, and what came of it.
@@ -2582,6 +4669,11 @@ export interface components {
              */
             codes: boolean;
             /**
+             * By Provider
+             * @description Whether the person comes through the identity provider.
+             */
+            by_provider: boolean;
+            /**
              * Created Time
              * Format: date-time
              * @description When it was made.
@@ -2660,6 +4752,40 @@ export interface components {
             midline: components["schemas"]["MidlineEcho"] | null;
         };
         /**
+         * VersionShown
+         * @description A version of a model.
+         */
+        VersionShown: {
+            /**
+             * Version
+             * @description Number of a version: its folder's name.
+             */
+            version: string;
+            /**
+             * Sha256
+             * @description SHA-256 of its weights, hexadecimal.
+             */
+            sha256: string;
+            /**
+             * Size Bytes
+             * @description Length of its weights.
+             */
+            size_bytes: number;
+            /**
+             * Accepted Time
+             * Format: date-time
+             * @description When the site took it.
+             */
+            accepted_time: string;
+            /**
+             * Actor
+             * @description Who handed it in; program: it came with the program.
+             */
+            actor: string;
+            /** @description Its card; null where it has none. */
+            card: components["schemas"]["CardShown"] | null;
+        };
+        /**
          * WhoIsThere
          * @description Whose session it is. Without one this is no error: the page asks before anybody has signed in.
          */
@@ -2671,6 +4797,11 @@ export interface components {
              * @description Whether the browser came with a session that has ended.
              */
             ended: boolean;
+            /**
+             * Provider
+             * @description Name of the identity provider, where there is one.
+             */
+            provider: string | null;
         };
         /**
          * Window
@@ -2755,8 +4886,10 @@ export interface components {
              * @description Place in the capture, from 0.
              */
             index_in_capture: number;
-            /** @description What the film strip shows. */
+            /** @description What the film strip shows: after the newest review. */
             status: components["schemas"]["Status"];
+            /** @description What the reading alone gives. */
+            read_status: components["schemas"]["Status"];
             /**
              * Reason
              * @description Why it failed; see /api/reasons.
@@ -2795,6 +4928,11 @@ export interface components {
              */
             mm_per_pixel: number | null;
             /**
+             * Scale Source
+             * @description Where the scale comes from.
+             */
+            scale_source: string | null;
+            /**
              * Source Format
              * @description Format that the machine printed.
              */
@@ -2823,6 +4961,8 @@ export interface components {
             timings_ms: {
                 [key: string]: number;
             };
+            /** @description The newest review by a person. */
+            review: components["schemas"]["Review"] | null;
         };
         /**
          * WorkItem
@@ -2899,6 +5039,13 @@ export interface components {
              * @description Stored images; empty before the commit.
              */
             images: components["schemas"]["WorkImage"][];
+            /**
+             * Examination Id
+             * @description UUID of its examination.
+             */
+            examination_id: string | null;
+            /** @description Its examination. */
+            examination: components["schemas"]["Belonging"] | null;
         };
         /**
          * WorkList
@@ -2954,13 +5101,58 @@ export interface operations {
                     "application/json": components["schemas"]["WorkList"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2985,6 +5177,24 @@ export interface operations {
                     "application/json": components["schemas"]["WorkItem"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
@@ -3000,7 +5210,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3026,13 +5263,31 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */
@@ -3041,7 +5296,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3067,13 +5349,31 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */
@@ -3082,7 +5382,1148 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_examinations: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Whose newest print is older than this slot. */
+                before?: number | null;
+                /** @description Only these. */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description Only of this device. */
+                device_id?: string | null;
+                /** @description Number, beginning of the patient's pseudonym, part of the device's name, or a finding in English or Chinese. */
+                text?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationList"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_examination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationDetail"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_examination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExaminationChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examination"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_signature_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+                signature_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description Of every word. */
+                language?: components["schemas"]["Language"];
+                /** @description Every key image with its heat map, not the abnormal ones alone. */
+                all_heat?: boolean;
+            };
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report_pdf: {
+        parameters: {
+            query?: {
+                /** @description Of every word. */
+                language?: components["schemas"]["Language"];
+                /** @description Every key image with its heat map, not the abnormal ones alone. */
+                all_heat?: boolean;
+            };
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": unknown;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The report could not be made. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    move_capture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                capture_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examination"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tick_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TickAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examination"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_examination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                examination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignatureAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signature"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_reviews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewList"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_review: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Review"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_review_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                review_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3107,13 +6548,58 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3148,6 +6634,24 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description No such image, or it has no such picture (yet). */
             404: {
                 headers: {
@@ -3159,6 +6663,33 @@ export interface operations {
             };
             /** @description The stored image cannot be decoded. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3191,6 +6722,24 @@ export interface operations {
                     "application/json": components["schemas"]["Assessed"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description No such image, or it has no reading (yet). */
             404: {
                 headers: {
@@ -3206,7 +6755,195 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scale: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageScale"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The stored image cannot be decoded. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_growth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                measure: components["schemas"]["Measure"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrowthCurves"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3229,6 +6966,51 @@ export interface operations {
                     "application/json": components["schemas"]["Reasons"];
                 };
             };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_system: {
@@ -3247,6 +7029,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3368,7 +7195,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3387,6 +7214,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3453,7 +7289,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3472,6 +7308,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3542,7 +7387,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3561,6 +7406,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3646,7 +7500,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3665,6 +7519,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3750,7 +7613,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3769,6 +7632,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3843,7 +7715,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3862,6 +7734,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3928,7 +7809,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -3947,6 +7828,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4017,7 +7907,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4036,6 +7926,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4100,7 +7999,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4201,7 +8100,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4295,7 +8194,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4389,7 +8288,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -4411,6 +8310,565 @@ export interface operations {
                 };
             };
             /** @description The disk is full or the server is busy; Retry-After says when. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerFacts"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_entries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerPage"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerEntry"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_entry_bytes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_entry_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_consistency: {
+        parameters: {
+            query: {
+                old_size: number;
+                new_size: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyProof"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The log has no such entry or size. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_places: {
+        parameters: {
+            query: {
+                object_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerPlaces"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4475,6 +8933,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     sign_in: {
@@ -4523,7 +8990,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -4542,6 +9009,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4598,6 +9074,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     seen: {
@@ -4650,6 +9135,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4708,6 +9202,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     unlock: {
@@ -4756,7 +9259,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -4775,6 +9278,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4823,7 +9335,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -4842,6 +9354,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4892,7 +9413,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -4911,6 +9432,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4959,7 +9489,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -4978,6 +9508,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5026,7 +9565,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5045,6 +9584,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5095,7 +9643,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5114,6 +9662,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5164,7 +9721,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5183,6 +9740,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5259,6 +9825,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     create_user: {
@@ -5325,7 +9900,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5344,6 +9919,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5414,7 +9998,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5433,6 +10017,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5499,7 +10092,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5518,6 +10111,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5585,6 +10187,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     create_token: {
@@ -5642,7 +10253,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5661,6 +10272,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5716,7 +10336,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5735,6 +10355,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5793,7 +10422,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
                 };
             };
             /** @description The session is locked. */
@@ -5812,6 +10441,647 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromotionAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_shadow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShadowAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelShown"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such model or version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The models stand otherwise by now, or a version cannot be used. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceChangeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -1,10 +1,14 @@
 // One file for each area of the page; a key has its place in exactly one of them.
 import admin from './admin';
+import ledger from './ledger';
 import live from './live';
+import models from './models';
+import report from './report';
 import shell from './shell';
+import stage from './stage';
 import viewer from './viewer';
 
-const en = { ...admin, ...live, ...shell, ...viewer };
+const en = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...viewer };
 
 export type Messages = typeof en;
 export default en;

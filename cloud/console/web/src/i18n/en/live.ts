@@ -198,6 +198,7 @@ const live = {
     block: 'Image, entry {index}',
     result: 'Result, entry {index}',
     receipt: 'Download the receipt',
+    check: 'Check it in the ledger',
     trace: 'Trace id',
     digest: 'SHA-256',
     copy: 'Copy',

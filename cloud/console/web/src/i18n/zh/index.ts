@@ -1,9 +1,13 @@
 import type { Messages } from '../en';
 import admin from './admin';
+import ledger from './ledger';
 import live from './live';
+import models from './models';
+import report from './report';
 import shell from './shell';
+import stage from './stage';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...live, ...shell, ...viewer };
+const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...viewer };
 
 export default zh;

@@ -197,6 +197,7 @@ const live: typeof en = {
     block: '图像，条目 {index}',
     result: '结果，条目 {index}',
     receipt: '下载回执',
+    check: '在账本中验证',
     trace: '追踪编号',
     digest: 'SHA-256',
     copy: '复制',

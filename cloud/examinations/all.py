@@ -1,0 +1,35 @@
+"""Examinations: all that persons can do with them, for a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloud.examinations.arrange import Arranging
+from cloud.examinations.protocol import Protocol
+from cloud.examinations.reviews import Reviews
+from cloud.examinations.services import ExaminationServices
+from cloud.examinations.signing import Signing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examinations:
+    """All that the console needs of examinations, beside what it reads."""
+
+    reviews: Reviews
+    """What persons say of images."""
+    signing: Signing
+    """Signatures."""
+    arranging: Arranging
+    """Which print belongs where, ages, ticks."""
+    protocol: Protocol
+    """What an examination has to show at this site."""
+
+
+def make_examinations(services: ExaminationServices) -> Examinations:
+    """Examinations on these services; nothing is opened or written."""
+    return Examinations(
+        reviews=Reviews(services),
+        signing=Signing(services),
+        arranging=Arranging(services),
+        protocol=services.protocol,
+    )

@@ -1,0 +1,1 @@
+"""What a site has decided not to tell, as one function at the border."""

@@ -1,0 +1,23 @@
+"""Part of steps 10 and 12: which entries of the log belong to a capture or to an image."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from cloud.db import Tx
+from cloud.db.tables import image, part, result
+
+
+def entries_about(tx: Tx, object_id: str) -> list[int]:
+    """Indices of the entries about the capture, or the image, of this UUID, in the log's order; none where it is
+    not known.
+    """
+    of_part = (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index)
+    queries = (
+        sa.select(part.c.ledger_index).where(part.c.capture_id == object_id),
+        sa.select(part.c.ledger_index).join(image, of_part).where(image.c.image_id == object_id),
+        sa.select(result.c.ledger_index)
+        .join(image, image.c.image_id == result.c.image_id)
+        .where(sa.or_(image.c.capture_id == object_id, image.c.image_id == object_id)),
+    )
+    return sorted({int(row[0]) for query in queries for row in tx.execute(query)})
