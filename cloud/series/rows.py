@@ -163,6 +163,13 @@ def save_series(tx: Tx, row: SeriesRow, facts: ImageFacts) -> None:
         tx.execute(sa.update(series).where(series.c.series_id == row.series_id).values(values))
 
 
+def keep_seen(tx: Tx, row: SeriesRow) -> None:
+    """What opening this version of a series showed; another version is left as it is."""
+    same = sa.and_(series.c.series_id == row.series_id, series.c.version == row.version)
+    seen = {"kind": row.kind.value, "image_count": row.image_count, "refusal": refusal_to_json(row.refusal)}
+    tx.execute(sa.update(series).where(same).values(seen))
+
+
 def series_row(row: Any) -> SeriesRow:
     """A row of the table, or of the listing, as a value."""
     values = {field: row[field] for field in SeriesRow.__dataclass_fields__}

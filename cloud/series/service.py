@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,14 +17,14 @@ from cloud.db.times import Clock
 from cloud.errors import CloudError
 from cloud.ledger import Ledger
 from cloud.log import Log
-from cloud.series import catalogue
+from cloud.series import catalogue, rows
 from cloud.series.arrival import Arrivals
 from cloud.series.catalogue import Page, Places
 from cloud.series.filing import Filing, FilingServices
 from cloud.series.keys import SeriesKey
-from cloud.series.messages import StoredSeries, Sweep
+from cloud.series.messages import OpenedFacts, StoredSeries, Sweep
 from cloud.series.quarantine import Quarantine
-from cloud.series.stored import SeriesRow
+from cloud.series.stored import SeriesRow, Source
 from cloud.series.uploads import SeriesFiles, SeriesUploads
 from cloud.series.workers import Wanted, Workers
 from cloud.store import FileBlobStore
@@ -122,6 +122,14 @@ class SeriesService:
             pane=pane,
             wanted=wanted,
         )
+
+    async def facts(self, row: SeriesRow) -> OpenedFacts:
+        """All that is told of the series, its volume built. What building it showed is kept for the list."""
+        found: OpenedFacts = await self.ask(row, "facts", with_volume=True)
+        seen = replace(row, kind=found.kind, image_count=found.image_count, refusal=found.refusal)
+        if seen != row and row.source is not Source.AGENT:
+            await self._database.write(lambda tx: rows.keep_seen(tx, seen))
+        return found
 
     async def places(self, row: SeriesRow) -> StoredSeries:
         """Where its images lie, in the order in which they came."""

@@ -142,3 +142,17 @@ def test_a_role_that_sees_no_images_has_no_viewer(stranger: Page, console: Runni
     stranger.goto("/viewer")
     expect(stranger.get_by_role("link", name="Viewer")).to_have_count(0)
     expect(stranger).not_to_have_url(re.compile("/viewer"))
+
+
+def test_a_dropped_folder_is_uploaded(page: Page, mixed: Path) -> None:
+    """As the chosen one: with all that lies below it, under its paths."""
+    page.goto("/viewer")
+    expect(page.get_by_role("heading", name="DICOM viewer")).to_be_visible()
+    browser = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(mixed)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 500, "data": data})
+    panel = page.get_by_role("region", name="Upload")
+    expect(panel).to_contain_text("1 series came of it")
+    for path in FOREIGN:
+        expect(panel.locator("tbody tr", has_text=f"batch/{path}")).to_be_visible()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import threading
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -344,3 +348,30 @@ def test_a_file_above_the_limit_is_named(
     assert "NOT_DICOM" == put(console, upload_id, "small.dcm", b"x" * 1000).json["reason"]["code"]
     kept = [path.suffix for path in (tmp_path / "world" / "quarantine").rglob("*.*")]
     assert [".bin", ".json", ".json"] == sorted(kept)
+
+
+def test_a_series_that_ends_its_reader_is_kept_with_the_reason(
+    console: RunningConsole, tmp_path: Path
+) -> None:
+    """Where the worker dies on the headers, and its successor too, the upload is filed all the same: the series says
+    that it could not be read; nothing is lost. Once it is opened, the list says what was seen."""
+    write_series(tmp_path / "f", centred(AXIAL, even(12, 2)))
+    workers = console.world.services.series.workers
+    killed: set[int] = set()
+
+    def kill_two() -> None:
+        while len(killed) < 2:
+            for pid in set(workers.pids) - killed:
+                killed.add(pid)
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.001)
+
+    killer = threading.Thread(target=kill_two)
+    killer.start()
+    account = upload_folder(console, tmp_path / "f")
+    killer.join()
+    assert (12, "READING_FAILED") == (account["used_count"], series_of(account)["mpr"]["reason"]["code"])
+    facts = send(console, "GET", f"/api/series/{series_of(account)['series_id']}").json
+    (listed,) = send(console, "GET", "/api/series").json["items"]
+    for shown in (facts, listed):
+        assert ("volume", True, 12) == (shown["kind"], shown["mpr"]["ready"], shown["image_count"])

@@ -16,4 +16,4 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     (tmp_path / "world").mkdir()
     made = await open_world(tmp_path / "world")
     yield made
-    close_world(made)
+    await close_world(made)

@@ -80,7 +80,7 @@ async def test_a_restart_forgets_no_alarm(tmp_path: Path) -> None:
     silent = next(alarm for alarm in book.raised() if alarm.rule == "agent_silent")
     await book.acknowledge(await somebody(world), silent.alarm_id, None)
     before = {alarm.rule: (alarm.alarm_id, alarm.state) for alarm in book.raised()}
-    close_world(world)
+    await close_world(world)
     world = await open_world(folder)
     book = world.services.monitor.book
     for sample in (SILENT, HELD):
@@ -88,7 +88,7 @@ async def test_a_restart_forgets_no_alarm(tmp_path: Path) -> None:
     assert before == {alarm.rule: (alarm.alarm_id, alarm.state) for alarm in book.raised()}
     assert AlarmState.ACKNOWLEDGED is before["agent_silent"][1]
     assert 3 == len(stored(world))
-    close_world(world)
+    await close_world(world)
 
 
 async def test_a_full_disk_hides_no_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

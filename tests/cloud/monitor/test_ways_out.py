@@ -46,7 +46,7 @@ async def world_with(folder: Path, config: Config) -> AsyncIterator[World]:
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        close_world(world)
+        await close_world(world)
 
 
 def to(receiver: Hook) -> Config:

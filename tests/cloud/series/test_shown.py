@@ -14,7 +14,7 @@ from cloud.series.errors import SliceInvalid, SliceUnreadable
 from cloud.series.messages import Format, Frame
 from cloud.series.read_header import read_header
 from cloud.series.shown import PIXELS_MAX, shown_frame
-from tests.cloud.series.phantom import header, write
+from tests.cloud.series.phantom import AXIAL, centred, header, write, write_enhanced
 
 SIDE = 12
 EIGHT_BITS = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
@@ -136,3 +136,14 @@ def test_what_cannot_be_shown_is_refused(tmp_path: Path) -> None:
     object.__setattr__(large, "rows", PIXELS_MAX)
     with pytest.raises(SliceInvalid, match="pixels"):
         shown_frame(large, partial(path.open, "rb"), 0)
+
+
+def test_a_frame_says_where_it_lies(tmp_path: Path) -> None:
+    """The place is that of the frame, not of its image's first; and how many frames there are."""
+    positions = centred(AXIAL, [0.0, 4.0, 9.0])
+    path = write_enhanced(tmp_path / "enhanced.dcm", positions)
+    second = shown(path, 1)
+    assert 3 == second.frame_count
+    assert tuple(positions[1]) == pytest.approx(second.place.position_mm)
+    assert AXIAL == (second.place.row_direction, second.place.column_direction)
+    assert (1.0, 1.0) == second.place.pixel_spacing_mm
