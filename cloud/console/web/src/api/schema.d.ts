@@ -4192,6 +4192,7 @@ export interface components {
              * @description What is added to them then; 0 for CT.
              */
             offset: number;
+            /** @description How many frames its images have, and how fast they follow. */
             frames: components["schemas"]["Frames"];
             /**
              * Left Out
