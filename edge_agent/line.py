@@ -236,6 +236,7 @@ class Line:
                 key_path=p.site_secret,
                 received_time=capture.received_time,
                 mm_per_pixel=capture.mm_per_pixel,
+                is_series=capture.is_series,
             )
         )
         steps_ms = capture.steps_ms | reply.timings_ms
