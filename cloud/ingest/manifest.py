@@ -10,7 +10,7 @@ from typing import Final
 from cloud.errors import CallRefused
 from cloud.examinations.binding import Identity
 from sonorelay.contract import merkle
-from sonorelay.contract.blocks import IMAGE_TYPES, Block
+from sonorelay.contract.blocks import IMAGE_TYPES, SERIES_TYPE, Block
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, sha256
 from sonorelay.contract.limits import (
     GESTATIONAL_AGE_MAX_DAYS,
@@ -87,12 +87,19 @@ def check(request: OpenUploadRequest, device: Verifier) -> None:
         raise _invalid(f"a capture has 1 to {PARTS_MAX} parts")
     if len({part.image_type for part in request.parts}) != len(request.parts):
         raise _invalid("a capture has one part per type")
+    if len(request.parts) > 1 and any(part.image_type == SERIES_TYPE for part in request.parts):
+        raise _invalid("a file of a series is a part of its own")
     for place, part in enumerate(request.parts):
         if part.part_index != place:
             raise _invalid("part_index counts from 0 without gaps")
         _check_numbers(part)
         _check_shards(part)
         _check_block(request, part, device)
+
+
+def is_series(request: OpenUploadRequest) -> bool:
+    """Whether the capture is a file of a series; of a manifest that `check` has passed."""
+    return request.parts[0].image_type == SERIES_TYPE
 
 
 def identity(request: OpenUploadRequest) -> Identity | None:

@@ -15,6 +15,8 @@ from cloud.console.api.series_models import (
     Said,
     SeriesFacts,
     SeriesItem,
+    SeriesOrder,
+    SetAside,
     UploadAccount,
     UploadSeries,
     ValueRange,
@@ -22,6 +24,7 @@ from cloud.console.api.series_models import (
     WindowPreset,
 )
 from cloud.series.messages import GeometryFacts, OpenedFacts
+from cloud.series.orders import Order
 from cloud.series.reasons import Refusal
 from cloud.series.rows import FileRow, UploadRow
 from cloud.series.stored import SeriesRow
@@ -47,6 +50,18 @@ def said(reason: Refusal) -> Said:
 def item(row: SeriesRow) -> SeriesItem:
     """A row of the list."""
     return SeriesItem(**_shared(row, row.refusal))
+
+
+def order(each: Order) -> SeriesOrder:
+    """An agent's order as the API gives it."""
+    return SeriesOrder(
+        device_id=each.device_id,
+        label=each.label,
+        file_count=each.file_count,
+        stored_count=each.stored_count,
+        set_aside=[SetAside(reason=reason, count=count) for reason, count in sorted(each.set_aside.items())],
+        changed_time=each.changed_time,
+    )
 
 
 def facts(row: SeriesRow, opened: OpenedFacts) -> SeriesFacts:
