@@ -3,12 +3,13 @@ import admin from './admin';
 import ledger from './ledger';
 import live from './live';
 import models from './models';
+import orders from './orders';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
 import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export default zh;
