@@ -2108,6 +2108,8 @@ export interface components {
              * @description Findings of its images after reviews, without abstentions.
              */
             findings: string[];
+            /** @description What gives it its state; null while it is on its way. */
+            lead: components["schemas"]["LeadFacts"] | null;
             /** @description The newest signature; null where there is none. */
             signed: components["schemas"]["SignedFacts"] | null;
             /**
@@ -2592,6 +2594,37 @@ export interface components {
          * @enum {string}
          */
         Language: "en" | "zh";
+        /**
+         * LeadFacts
+         * @description The image or print that gives an examination its state.
+         */
+        LeadFacts: {
+            /**
+             * Capture Id
+             * @description UUID of its print.
+             */
+            capture_id: string;
+            /**
+             * Image Id
+             * @description UUID of the image; null where the print has none.
+             */
+            image_id: string | null;
+            /**
+             * Finding
+             * @description Finding after reviews; null where there is none to rely on.
+             */
+            finding: string | null;
+            /**
+             * Not Normal
+             * @description Probability of not normal by the reading, where it has one.
+             */
+            not_normal: number | null;
+            /**
+             * Reason
+             * @description Why there is no finding; see /api/reasons.
+             */
+            reason: string | null;
+        };
         /**
          * LedgerEntry
          * @description An entry in words; whoever needs to rely on it checks its bytes with its receipt.
@@ -4176,6 +4209,7 @@ export interface components {
              * @description What is added to them then; 0 for CT.
              */
             offset: number;
+            /** @description How many frames its images have, and how fast they follow. */
             frames: components["schemas"]["Frames"];
             /**
              * Left Out
@@ -12107,6 +12141,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -12252,6 +12295,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description The rule cannot be so. */
             422: {
                 headers: {
@@ -12328,6 +12380,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -12397,6 +12458,15 @@ export interface operations {
             };
             /** @description Not allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
