@@ -53,11 +53,12 @@ def pre_notify_request(capture: Capture, device: Verifier, sent_time: datetime) 
         size_bytes=capture.size_bytes,
         sent_time=sent,
         device_verifier_key=str(device),
-        series=_series_order(capture),
+        series=series_order(capture),
     )
 
 
-def _series_order(capture: Capture) -> SeriesOrder | None:
+def series_order(capture: Capture) -> SeriesOrder | None:
+    """The order by which a file of a series came, for each word about it; None for a print."""
     return SeriesOrder(label=capture.label or "") if capture.is_series else None
 
 
@@ -171,7 +172,7 @@ class Notifier:
                 capture_id=capture.capture_id,
                 reason=capture.reason or "",
                 held=capture.state is CaptureState.HELD,
-                series=_series_order(capture),
+                series=series_order(capture),
             )
             if self._tell(capture, lambda: self._link.withdraw(request)):
                 self._withdrawn.add(capture.capture_id)

@@ -14,7 +14,7 @@ from cloud.ingest import statements
 from cloud.items import CaptureState
 from cloud.publish import outbox
 from sonorelay.contract.reasons import WireReason
-from sonorelay.ingest.v1.ingest_service_pb2 import PreNotifyRequest, WithdrawRequest
+from sonorelay.ingest.v1.ingest_service_pb2 import OpenUploadRequest, PreNotifyRequest, WithdrawRequest
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9._-]{0,32}")
 
@@ -71,7 +71,7 @@ def announce(tx: Tx, *, capture_id: str, device_id: str, now: datetime, series_l
         outbox.append(tx, capture_id=capture_id, device_id=device_id, time=now)
 
 
-def series_label_of(message: PreNotifyRequest | WithdrawRequest) -> str | None:
+def series_label_of(message: PreNotifyRequest | WithdrawRequest | OpenUploadRequest) -> str | None:
     """Label of the series order that the capture came by; None: it is a print. Refuses MANIFEST_INVALID."""
     if not message.HasField("series"):
         return None

@@ -87,19 +87,15 @@ def check(request: OpenUploadRequest, device: Verifier) -> None:
         raise _invalid(f"a capture has 1 to {PARTS_MAX} parts")
     if len({part.image_type for part in request.parts}) != len(request.parts):
         raise _invalid("a capture has one part per type")
-    if len(request.parts) > 1 and any(part.image_type == SERIES_TYPE for part in request.parts):
-        raise _invalid("a file of a series is a part of its own")
+    types = {part.image_type for part in request.parts}
+    if types != {SERIES_TYPE} if request.HasField("series") else SERIES_TYPE in types:
+        raise _invalid("the part of a file of a series is of type series, and no other is")
     for place, part in enumerate(request.parts):
         if part.part_index != place:
             raise _invalid("part_index counts from 0 without gaps")
         _check_numbers(part)
         _check_shards(part)
         _check_block(request, part, device)
-
-
-def is_series(request: OpenUploadRequest) -> bool:
-    """Whether the capture is a file of a series; of a manifest that `check` has passed."""
-    return request.parts[0].image_type == SERIES_TYPE
 
 
 def identity(request: OpenUploadRequest) -> Identity | None:

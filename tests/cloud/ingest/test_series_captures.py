@@ -56,6 +56,13 @@ async def announced(agent: Any, made: Any, label: str = "head-1") -> Any:
     return await agent.ingest.PreNotify(word, timeout=10)
 
 
+async def opened(agent: Any, made: Any, label: str = "head-1") -> Any:
+    """Opens its upload."""
+    request = agent.opening(made)
+    request.series.label = label
+    return await agent.ingest.OpenUpload(request, timeout=10)
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Returns once it holds."""
     async with asyncio.timeout(40):
@@ -98,11 +105,12 @@ async def test_a_capture_is_of_a_series_from_its_first_word_on(agent: Any, refus
     as_print, as_file = of_series(agent, b"one"), agent.capture(b"two")
     await agent.notify(as_print)
     await announced(agent, as_file)
-    for made in (as_print, as_file):
-        assert "MANIFEST_INVALID" == (await refused(agent.open(made))).reason
+    for call in (opened(agent, as_print), agent.open(as_print), agent.open(as_file), opened(agent, as_file)):
+        assert "MANIFEST_INVALID" == (await refused(call)).reason
     both = of_series(agent, b"three")
     both.parts += [agent.capture(b"four").parts[0]]
-    assert "MANIFEST_INVALID" == (await refused(agent.open(both))).reason
+    for call in (opened(agent, both), agent.open(both)):
+        assert "MANIFEST_INVALID" == (await refused(call)).reason
 
 
 @pytest.mark.parametrize("label", ["Zhang Wei", "张伟", "x" * 33, "a/b"])
@@ -129,7 +137,9 @@ async def test_committed_files_become_a_series_also_after_a_stop(
         for data in [*(path.read_bytes() for path in paths), b"no DICOM", paths[0].read_bytes() + b"\0\0"]:
             made = of_series(agent, data)
             await announced(agent, made)
-            agent.check_receipts(made, await agent.deliver(made))
+            upload = await opened(agent, made)
+            await agent.put(agent.fragments(made, upload))
+            agent.check_receipts(made, await agent.commit(upload))
         await until(lambda: is_filed(get))
         await check_not_shown(get)
     with closing(sqlite3.connect(config.data_dir / "state.db")) as db, db:

@@ -68,7 +68,7 @@ class WithdrawResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class OpenUploadRequest(_message.Message):
-    __slots__ = ("device_id", "capture_id", "parts", "device_verifier_key", "edge_timings", "examination_key", "patient_key", "gestational_age_days")
+    __slots__ = ("device_id", "capture_id", "parts", "device_verifier_key", "edge_timings", "examination_key", "patient_key", "gestational_age_days", "series")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_ID_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,7 @@ class OpenUploadRequest(_message.Message):
     EXAMINATION_KEY_FIELD_NUMBER: _ClassVar[int]
     PATIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     GESTATIONAL_AGE_DAYS_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     capture_id: str
     parts: _containers.RepeatedCompositeFieldContainer[PartManifest]
@@ -85,7 +86,8 @@ class OpenUploadRequest(_message.Message):
     examination_key: str
     patient_key: str
     gestational_age_days: float
-    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[PartManifest, _Mapping]]] = ..., device_verifier_key: _Optional[str] = ..., edge_timings: _Optional[_Iterable[_Union[StepTiming, _Mapping]]] = ..., examination_key: _Optional[str] = ..., patient_key: _Optional[str] = ..., gestational_age_days: _Optional[float] = ...) -> None: ...
+    series: SeriesOrder
+    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[PartManifest, _Mapping]]] = ..., device_verifier_key: _Optional[str] = ..., edge_timings: _Optional[_Iterable[_Union[StepTiming, _Mapping]]] = ..., examination_key: _Optional[str] = ..., patient_key: _Optional[str] = ..., gestational_age_days: _Optional[float] = ..., series: _Optional[_Union[SeriesOrder, _Mapping]] = ...) -> None: ...
 
 class StepTiming(_message.Message):
     __slots__ = ("step", "duration_ms")

@@ -1,6 +1,6 @@
 const orders = {
   orders: {
-    title: '来自采集代理',
+    title: '来自边缘代理',
     arriving: '正在接收',
     here: '已全部到达',
     of: '{count} 个文件中的 {n} 个',
