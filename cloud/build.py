@@ -256,6 +256,7 @@ async def _open(
         log=log,
     )
     loops = [MissingWatch(database, bus, clock, log).run, Anchors(database, ledger, signer, log).run]
+    loops.append(lambda: series.agents.run(bus))
     guard = Guard(log, draining, lambda: uuid.uuid4().hex)
     life: ModelLife | None = None
     worker: InferenceWorker | None = None

@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     send.add_argument("--path", type=Path, metavar="DIR", help="file or folder to send")
     send.add_argument("--label", metavar="NAME", help="label of the batch; alone it finds its preset folder")
+    send.add_argument(
+        "--series", action="store_true", help="the files are images of CT, MR, PET or ultrasound series"
+    )
     send.add_argument("--scale", type=Path, metavar="CSV", help="csv of `file name,mm per pixel`")
     send.add_argument("--wait", action="store_true", help="wait until the running agent has sent everything")
     send.add_argument(
@@ -148,7 +151,12 @@ def _run(settings: Config, _args: argparse.Namespace) -> int:
 
 def _send(settings: Config, args: argparse.Namespace) -> int:
     order = orders.SendOrder(
-        path=args.path, label=args.label, scale=args.scale, wait=args.wait, timeout_s=args.timeout
+        path=args.path,
+        label=args.label,
+        scale=args.scale,
+        is_series=args.series,
+        wait=args.wait,
+        timeout_s=args.timeout,
     )
     return orders.send(settings, order, sys.stdout)
 

@@ -69,6 +69,8 @@ class Config:
     """Seconds after which the idle sandbox process ends, to give its memory back."""
     labels: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
     """Folders of batch orders by label: `send --label NAME` finds its folder here."""
+    series_labels: tuple[str, ...] = ()
+    """Labels whose orders are series, as with `send --series`; a single label or a list."""
 
     def __post_init__(self) -> None:
         """Checks every value; raises ConfigInvalid."""
@@ -142,6 +144,8 @@ def _value(name: str, value: Any, base: Path) -> Any:
     if name == "watch":
         several = value if isinstance(value, list) else [value]
         return tuple(base / _checked(name, one, str) for one in several)
+    if name == "series_labels":
+        return tuple(_checked(name, one, str) for one in (value if isinstance(value, list) else [value]))
     if name == "labels":
         folders = _checked(name, value, dict)
         return MappingProxyType({k: base / _checked(f"labels.{k}", v, str) for k, v in folders.items()})

@@ -19,6 +19,20 @@ ULTRASOUND_CLASSES: Final = frozenset(
         _STORAGE + "3.1",  # Ultrasound Multi-frame Image Storage
     }
 )
+SERIES_MODALITIES: Final = {
+    _STORAGE + "2": "CT",  # CT Image Storage
+    _STORAGE + "2.1": "CT",  # Enhanced CT Image Storage
+    _STORAGE + "2.2": "CT",  # Legacy Converted Enhanced CT Image Storage
+    _STORAGE + "4": "MR",  # MR Image Storage
+    _STORAGE + "4.1": "MR",  # Enhanced MR Image Storage
+    _STORAGE + "4.4": "MR",  # Legacy Converted Enhanced MR Image Storage
+    _STORAGE + "128": "PT",  # Positron Emission Tomography Image Storage
+    _STORAGE + "128.1": "PT",  # Legacy Converted Enhanced PET Image Storage
+    _STORAGE + "130": "PT",  # Enhanced PET Image Storage
+    **dict.fromkeys(ULTRASOUND_CLASSES, "US"),
+}
+"""SOP classes of the images of series, and the modality of each."""
+_MODALITIES: Final = frozenset(SERIES_MODALITIES.values())
 SECONDARY_CAPTURE_CLASSES: Final = frozenset({_STORAGE + "7", _STORAGE + "7.2", _STORAGE + "7.4"})
 _REPORT_PREFIX: Final = _STORAGE + "88."
 _PRESENTATION_PREFIX: Final = _STORAGE + "11."
@@ -72,6 +86,8 @@ class DicomFacts:
     """Columns."""
     height_px: int
     """Rows."""
+    is_numbered: bool = True
+    """Whether study, series and instance have their UIDs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +153,26 @@ TAG_RULES: Final[tuple[TagRule, ...]] = (
 )
 """Looked at from the top; the first row that matches gives the reason."""
 
+_NO_IMAGES: Final = frozenset({EdgeReason.STRUCTURED_REPORT, EdgeReason.PRESENTATION_STATE})
+_NOT_FOR_SERIES: Final = frozenset(
+    {EdgeReason.NOT_ULTRASOUND, EdgeReason.WRONG_BODY_PART, EdgeReason.TOO_SMALL}
+)
+SERIES_RULES: Final[tuple[TagRule, ...]] = (
+    *(row for row in TAG_RULES if row.reason in _NO_IMAGES),
+    TagRule(
+        EdgeReason.NOT_OF_A_SERIES,
+        "SOPClassUID, Modality",
+        lambda f, r: SERIES_MODALITIES.get(f.sop_class) not in ({f.modality} if f.modality else _MODALITIES),
+    ),
+    TagRule(
+        EdgeReason.NOT_OF_A_SERIES,
+        "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID",
+        lambda f, r: not f.is_numbered,
+    ),
+    *(row for row in TAG_RULES if row.reason not in _NO_IMAGES | _NOT_FOR_SERIES),
+)
+"""The same for files of a series order: other classes, any body part, and small images are as good as large ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class PictureRule:
@@ -166,12 +202,12 @@ class Filter:
     rules: FilterRules = field(default_factory=FilterRules)
     """Settings."""
 
-    def tags(self, facts: DicomFacts) -> None:
+    def tags(self, facts: DicomFacts, table: tuple[TagRule, ...] = TAG_RULES) -> None:
         """Returns where the object may go on. Errors.
 
-        ImageRefused with the reason of the first matching row.
+        ImageRefused with the reason of the first matching row of `table`.
         """
-        for row in TAG_RULES:
+        for row in table:
             if row.matches(facts, self.rules):
                 raise ImageRefused(row.reason, row.tags)
 

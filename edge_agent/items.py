@@ -66,6 +66,8 @@ class Rejection:
     """SHA-256 of the copy, where there is one."""
     size_bytes: int
     """Length, 0 where unknown."""
+    label: str | None = None
+    """Label of the transfer instruction, for batch orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,8 @@ class PrepareRequest:
     """When the capture arrived (aware UTC)."""
     mm_per_pixel: float | None
     """Scale given with the order."""
+    is_series: bool = False
+    """Whether the capture is a file of a series order, which other rules judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +121,9 @@ class CleanImage:
     index_in_capture: int
     """Page or image number in the capture, from 0."""
     image_type: str
-    """Most probable type, or unsorted."""
+    """Most probable type, or unsorted; series for a file of a series."""
     type_probabilities: dict[str, float]
-    """Probability per type; sums to 1."""
+    """Probability per type; sums to 1. Empty for a file of a series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

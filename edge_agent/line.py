@@ -17,6 +17,7 @@ from edge_agent.errors import EdgeError, ImageRefused, RetryLater
 from edge_agent.items import CaptureState, PrepareReply, PrepareRequest
 from edge_agent.link.retry import Backoff, Gate
 from edge_agent.log import Log
+from edge_agent.prenotify import series_order
 from edge_agent.shard import Sharded, ShardOrder, shard, timings
 from edge_agent.spool import files, quarantine
 from edge_agent.spool.pickup import Pickup
@@ -236,6 +237,7 @@ class Line:
                 key_path=p.site_secret,
                 received_time=capture.received_time,
                 mm_per_pixel=capture.mm_per_pixel,
+                is_series=capture.is_series,
             )
         )
         steps_ms = capture.steps_ms | reply.timings_ms
@@ -264,6 +266,7 @@ class Line:
             batch=capture.priority == PRIORITY_BATCH,
             out_dir=self._p.spool.folders.work / capture.capture_id,
             identity=reply.identity,
+            series=series_order(capture),
         )
 
     def _hand_on(self, capture: Capture, made: Sharded, steps_ms: dict[str, float]) -> Future[None]:

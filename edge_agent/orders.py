@@ -36,6 +36,8 @@ class SendOrder:
     """Label of the batch."""
     scale: Path | None
     """Csv of file name and mm per pixel."""
+    is_series: bool
+    """Whether the files are images of series; none of them is a print."""
     wait: bool
     """Wait until the running agent has sent everything."""
     timeout_s: float | None
@@ -62,7 +64,13 @@ class _Progress:
 
 def send(config: Config, order: SendOrder, out: TextIO) -> int:
     """Carries an order out and returns the exit code. Raises OrderInvalid, ConfigInvalid, OSError."""
-    batch_order = batch.resolve(path=order.path, label=order.label, labels=config.labels, scale=order.scale)
+    batch_order = batch.resolve(
+        path=order.path,
+        label=order.label,
+        labels=config.labels,
+        scale=order.scale,
+        is_series=order.is_series or order.label in config.series_labels,
+    )
     if batch_order.note:
         out.write(f"{batch_order.note}\n")
     progress = _Progress(out)
@@ -99,7 +107,7 @@ def _ring(bell: Path) -> None:
 def _take(order: batch.BatchOrder, spool: Spool, progress: _Progress) -> batch.BatchOutcome:
     return batch.take_all(
         order,
-        batch.take_with(take_file, spool),
+        batch.take_with(take_file, spool, order.input_name),
         lambda count, total: progress.show("taken in", count, total),
         time.sleep,
     )
@@ -151,6 +159,10 @@ def _report(taken: batch.BatchOutcome, captures: Mapping[str, Capture], out: Tex
     opened = [c for c in captures.values() if c.state not in _FINAL]
     for path, why in taken.not_taken.items():
         out.write(f"not taken: {path}: {why}\n")
+    if waited and taken.is_series:
+        for path, capture in captures.items():
+            if capture in done:
+                out.write(f"sent: {path}\n")
     for path, capture in aside.items():
         out.write(f"{capture.state}: {path}: {capture.reason}: {health.what_to_do(capture)}\n")
     out.write(f"{len(captures)} files in the spool: {len(done)} sent, {len(aside)} refused or held, ")

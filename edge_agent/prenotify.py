@@ -19,7 +19,7 @@ from edge_agent.spool.records import Capture
 from edge_agent.spool.spool import Spool
 from sonorelay.contract.digest import trace_id
 from sonorelay.contract.notes import Verifier
-from sonorelay.ingest.v1.ingest_service_pb2 import PreNotifyRequest, WithdrawRequest
+from sonorelay.ingest.v1.ingest_service_pb2 import PreNotifyRequest, SeriesOrder, WithdrawRequest
 
 _PAGE: Final = 64
 _NOTE_AFTER_S: Final = 0.5
@@ -53,7 +53,13 @@ def pre_notify_request(capture: Capture, device: Verifier, sent_time: datetime) 
         size_bytes=capture.size_bytes,
         sent_time=sent,
         device_verifier_key=str(device),
+        series=series_order(capture),
     )
+
+
+def series_order(capture: Capture) -> SeriesOrder | None:
+    """The order by which a file of a series came, for each word about it; None for a print."""
+    return SeriesOrder(label=capture.label or "") if capture.is_series else None
 
 
 class Notifier:
@@ -166,6 +172,7 @@ class Notifier:
                 capture_id=capture.capture_id,
                 reason=capture.reason or "",
                 held=capture.state is CaptureState.HELD,
+                series=series_order(capture),
             )
             if self._tell(capture, lambda: self._link.withdraw(request)):
                 self._withdrawn.add(capture.capture_id)

@@ -12,11 +12,12 @@ from typing import Final, Literal
 from edge_agent.deidentify.keys import SiteKey
 from edge_agent.deidentify.rasters import clean_raster, write_png
 from edge_agent.errors import ImageRefused
-from edge_agent.filter import Filter
+from edge_agent.filter import ULTRASOUND_CLASSES, Filter
 from edge_agent.formats.raster import Pixels, open_raster
 from edge_agent.formats.sniff import HEAD_BYTES, Kind, sniff
 from edge_agent.items import CleanImage, Identity, PrepareReply, PrepareRequest
 from edge_agent.split import TypeClassifier, sort_image
+from sonorelay.contract.blocks import SERIES_TYPE
 from sonorelay.contract.limits import STILL_MAX_BYTES
 from sonorelay.contract.reasons import EDGE_RULES, EdgeReason
 
@@ -97,8 +98,12 @@ def _images(
         raise ImageRefused(EdgeReason.EMPTY_FILE)
     if kind is Kind.UNKNOWN:
         raise ImageRefused(EdgeReason.NOT_AN_IMAGE)
+    if request.is_series and kind is not Kind.DICOM:
+        raise ImageRefused(EdgeReason.NOT_OF_A_SERIES, kind.value)
     if kind is Kind.OTHER_PICTURE:
         raise ImageRefused(EdgeReason.UNSUPPORTED_FORMAT)
+    if request.is_series:
+        return [_series_image(request, tools, watch)], None
     if kind in (Kind.DICOM, Kind.AVI, Kind.MP4):
         image, identity = _object(request, kind, tools, watch)
         return [image], identity
@@ -195,6 +200,50 @@ def _object(
         type_probabilities=probabilities,
     )
     return image, clean.identity
+
+
+def _series_image(request: PrepareRequest, tools: Tools, watch: _Watch) -> CleanImage:
+    """A file of a series: no identity of an examination goes with it, for it is none of the prints'."""
+    from edge_agent.deidentify.series import clean_series_image
+    from edge_agent.formats.dicom import open_dicom
+
+    source = open_dicom(request.raw_path, tools.rules, is_series=True)
+    watch.lap("filter")
+    path = request.out_dir / "0.dcm"
+    key = SiteKey.read(request.key_path)
+    if source.facts.sop_class in ULTRASOUND_CLASSES:
+        from edge_agent.deidentify.objects import clean_object
+
+        clean_object(
+            source,
+            path,
+            rules=tools.rules,
+            rule=request.pixels,
+            key=key,
+            capture_id=request.capture_id,
+            given_mm=None,
+        )
+    else:
+        clean_series_image(source, path, rule=request.pixels, key=key)
+    watch.lap("de-identify")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").digest()
+    return CleanImage(
+        image_id=_image_id(request.capture_id, 0),
+        path=path,
+        media_type="application/dicom",
+        size_bytes=path.stat().st_size,
+        sha256=sha256,
+        width_px=source.facts.width_px,
+        height_px=source.facts.height_px,
+        frame_count=source.facts.frame_count,
+        mm_per_pixel=None,
+        scale_source=None,
+        source_format="dicom",
+        index_in_capture=0,
+        image_type=SERIES_TYPE,
+        type_probabilities={},
+    )
 
 
 def _image_id(capture_id: str, index: int) -> str:

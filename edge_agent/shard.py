@@ -18,7 +18,7 @@ from sonorelay.contract.limits import IMAGES_PER_PART_MAX, PART_MAX_BYTES, SHARD
 from sonorelay.contract.notes import Signer
 from sonorelay.contract.reasons import EdgeReason
 from sonorelay.contract.shards import digest_part, encode_head
-from sonorelay.ingest.v1.ingest_service_pb2 import OpenUploadRequest, PartManifest, StepTiming
+from sonorelay.ingest.v1.ingest_service_pb2 import OpenUploadRequest, PartManifest, SeriesOrder, StepTiming
 from sonorelay.ingest.v1.subfile_pb2 import SubFileImage, SubFileIndex, TypeProbability
 
 _READ_BYTES: Final = 1024 * 1024
@@ -40,6 +40,8 @@ class ShardOrder:
     """Folder for the sub-files."""
     identity: Identity | None = None
     """Of the examination; None where the input carries none."""
+    series: SeriesOrder | None = None
+    """Order that it came by; None: it is a print."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ def shard(order: ShardOrder, signer: Signer) -> Sharded:
             examination_key=identity.examination_key if identity else "",
             patient_key=(identity.patient_key if identity else None) or "",
             gestational_age_days=(identity.gestational_age_days if identity else None) or 0.0,
+            series=order.series,
         ),
         priority=min(part.priority for part in parts),
     )

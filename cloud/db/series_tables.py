@@ -69,8 +69,12 @@ series_file: Final = Table(
     Column("instance_sha256", LargeBinary(32), nullable=True, comment="keyed, over group and instance UID"),
     Column("facts", JSON, nullable=True, comment="what its series is told by"),
     Column("received_time", UtcTime, nullable=False),
+    Column(
+        "image_id", String(36), nullable=True, comment="where an agent sent it: lies in that image's part"
+    ),
     UniqueConstraint("upload_id", "path_sha256"),
     Index("ix_series_file_series_id", "series_id"),
     Index("ix_series_file_source_sha256", "source_sha256"),
     Index("ix_series_file_instance_sha256", "instance_sha256"),
+    Index("ix_series_file_image_id", "image_id"),
 )

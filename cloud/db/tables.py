@@ -72,8 +72,10 @@ capture = Table(
     Column("updated_time", UtcTime, nullable=False),
     Column("edge_timings_ms", JSON, nullable=False, default=dict),
     Column("cloud_timings_ms", JSON, nullable=False, default=dict),
+    Column("series_label", String(32), nullable=True, comment="label of the series order; not set: a print"),
     UniqueConstraint("device_id", "request_id"),
     Index("ix_capture_state_deadline_time", "state", "deadline_time"),
+    Index("ix_capture_series_label", "series_label"),
 )
 
 upload = Table(

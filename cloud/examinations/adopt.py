@@ -28,7 +28,7 @@ def _adopt_some(tx: Tx, gap_s: float) -> int:
     rows = tx.execute(
         sa.select(capture.c.capture_id, capture.c.slot, capture.c.device_id, capture.c.notified_time)
         .outerjoin(examination_capture, examination_capture.c.capture_id == capture.c.capture_id)
-        .where(examination_capture.c.capture_id.is_(None))
+        .where(examination_capture.c.capture_id.is_(None), capture.c.series_label.is_(None))
         .order_by(capture.c.slot)
         .limit(_AT_ONCE)
     ).all()

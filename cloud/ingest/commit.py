@@ -15,8 +15,8 @@ from cloud.ingest.uploads import Upload
 from cloud.ingest.verify import VerifiedImage, verify
 from cloud.items import CaptureState
 from cloud.line import NAMES, READ_JOB
-from cloud.publish import outbox
 from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC
+from cloud.series.from_agents import SERIES_TOPIC, SentImage, register
 from sonorelay.contract.digest import trace_id
 from sonorelay.contract.reasons import WireReason
 from sonorelay.ingest.v1.ingest_service_pb2 import CommitRequest, CommitResponse, PartReceipt
@@ -34,6 +34,8 @@ class _Outcome:
 
 async def commit(services: IngestServices, request: CommitRequest) -> CommitResponse:
     """When it returns, the capture is verified, stored, in the ledger, and queued to be read: all durably.
+
+    A file of a series is not read: it is registered with the series instead.
 
     A repeat gets the same ledger indices and a fresh proof. Refuses UPLOAD_UNKNOWN, FENCED, SHARDS_MISSING,
     MANIFEST_INVALID, IMAGE_TOO_LARGE; raises LedgerBusy and StoreFull, after which nothing has happened.
@@ -75,8 +77,8 @@ async def _commit_new(services: IngestServices, upload_: Upload, fencing_token: 
     if outcome.is_new:
         services.late_timings.note(upload_.capture_id, NAMES[10], (services.stopwatch() - verified_s) * 1000)
         # The reader first: the console shows a result sooner than a change of state.
-        await services.bus.publish(JOBS_TOPIC)
-        await services.bus.publish(OUTBOX_TOPIC)
+        for topic in (JOBS_TOPIC, OUTBOX_TOPIC, SERIES_TOPIC):
+            await services.bus.publish(topic)
         services.log.info(
             "capture_committed",
             trace_id=trace_id(upload_.capture_id),
@@ -108,8 +110,12 @@ def _write(
     indices = services.ledger.append(tx, [plan.block for plan in upload_.parts])
     _insert_parts(tx, upload_, indices)
     _insert_images(tx, upload_, parts)
+    is_series = row.series_label is not None
+    if is_series:
+        sent = [_sent(each) for images in parts for each in images]
+        register(tx, device_id=upload_.device_id, label=row.series_label, images=sent, now=now)
     for plan, images in zip(upload_.parts, parts, strict=True):
-        for each in images:
+        for each in () if is_series else images:
             services.jobs.enqueue(tx, READ_JOB, each.image_id, plan.priority)
     prepared.change(tx, upload.c.session_id, upload_.session_id, {"committed_time": now})
     upload_ms = (now - row.opened_time).total_seconds() * 1000
@@ -119,13 +125,23 @@ def _write(
         upload_.capture_id,
         now,
         # Whatever was shown before, missing or withdrawn: the images are here.
-        state=CaptureState.ANALYSING.value,
+        state=(CaptureState.RESULT if is_series else CaptureState.ANALYSING).value,
         reason=None,
         committed_time=now,
         cloud_timings_ms={**row.cloud_timings_ms, **{step: round(ms, 3) for step, ms in measured.items()}},
     )
-    outbox.append(tx, capture_id=upload_.capture_id, device_id=upload_.device_id, time=now)
+    captures.announce(
+        tx,
+        capture_id=upload_.capture_id,
+        device_id=upload_.device_id,
+        now=now,
+        series_label=row.series_label,
+    )
     return _Outcome(indices=tuple(indices), is_new=True)
+
+
+def _sent(each: VerifiedImage) -> SentImage:
+    return SentImage(image_id=each.image_id, sha256=each.sha256, size_bytes=each.size_bytes)
 
 
 def _insert_parts(tx: Tx, upload_: Upload, indices: list[int]) -> None:

@@ -108,7 +108,8 @@ def check_known(tx: Tx, device_id: str) -> None:
 
 def known_devices(tx: Tx) -> list[KnownDevice]:
     """Every device, by number."""
-    prints = sa.select(sa.func.count()).where(capture.c.device_id == device.c.device_id).scalar_subquery()
+    is_print = (capture.c.device_id == device.c.device_id) & capture.c.series_label.is_(None)
+    prints = sa.select(sa.func.count()).where(is_print).scalar_subquery()
     query = sa.select(*device.c, prints.label("print_count")).order_by(device.c.device_id)
     return [KnownDevice(**row._mapping) for row in tx.execute(query)]
 

@@ -10,7 +10,7 @@ from typing import Final
 from cloud.errors import CallRefused
 from cloud.examinations.binding import Identity
 from sonorelay.contract import merkle
-from sonorelay.contract.blocks import IMAGE_TYPES, Block
+from sonorelay.contract.blocks import IMAGE_TYPES, SERIES_TYPE, Block
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, sha256
 from sonorelay.contract.limits import (
     GESTATIONAL_AGE_MAX_DAYS,
@@ -87,6 +87,9 @@ def check(request: OpenUploadRequest, device: Verifier) -> None:
         raise _invalid(f"a capture has 1 to {PARTS_MAX} parts")
     if len({part.image_type for part in request.parts}) != len(request.parts):
         raise _invalid("a capture has one part per type")
+    types = {part.image_type for part in request.parts}
+    if types != {SERIES_TYPE} if request.HasField("series") else SERIES_TYPE in types:
+        raise _invalid("the part of a file of a series is of type series, and no other is")
     for place, part in enumerate(request.parts):
         if part.part_index != place:
             raise _invalid("part_index counts from 0 without gaps")

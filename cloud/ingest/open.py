@@ -81,7 +81,8 @@ def _receive_capture(tx: Tx, services: IngestServices, request: OpenUploadReques
     """Makes the slot of a capture whose first word is late, or brings one that was given up back; whether the
     console has something new to show."""
     size_bytes = sum(part.size_bytes for part in request.parts)
-    identity = manifest.identity(request)
+    series_label = captures.series_label_of(request)
+    identity = manifest.identity(request) if series_label is None else None
     # A long upload is not a missing one: it has the time that the contract gives it.
     deadline_s = services.missing_after_s + upload_deadline_s(size_bytes)
     timings = _timings(request)
@@ -96,14 +97,18 @@ def _receive_capture(tx: Tx, services: IngestServices, request: OpenUploadReques
             gap_s=services.examination_gap_s,
             expected_image_count=sum(part.image_count for part in request.parts),
             size_bytes=size_bytes,
+            series_label=series_label,
             edge_timings_ms=timings,
         )
     else:
+        captures.check_kind(row, series_label is not None)
         known: dict[str, Any] = {"edge_timings_ms": {**row.edge_timings_ms, **timings}}
         known["deadline_time"] = now + timedelta(seconds=deadline_s)
         if row.state not in _OPEN_TO_RECEIVE:
             known.update(state=CaptureState.INCOMING.value, reason=None)
         captures.change(tx, request.capture_id, now, **known)
+    if series_label is not None:
+        return False
     bound = bind(tx, request.capture_id, identity, now) if identity else UNBOUND
     if not bound.captures and row is not None and row.state in _OPEN_TO_RECEIVE:
         return False

@@ -12,7 +12,6 @@ from cloud.errors import CallRefused
 from cloud.ingest import captures, statements
 from cloud.ingest.devices import check_device_id, check_uuid, parse_verifier, pin_device
 from cloud.ingest.services import IngestServices
-from cloud.publish import outbox
 from cloud.publish.topic import OUTBOX_TOPIC
 from sonorelay.contract.digest import sha256, trace_id
 from sonorelay.contract.limits import FRAMES_MAX, PART_MAX_BYTES
@@ -29,6 +28,7 @@ async def pre_notify(services: IngestServices, request: PreNotifyRequest) -> Pre
     _check(request)
     verifier = parse_verifier(request.device_id, request.device_verifier_key)
     digest = request_digest(request)
+    series_label = captures.series_label_of(request)
     now = services.clock()
 
     def work(tx: Tx) -> tuple[int, bool]:
@@ -42,6 +42,7 @@ async def pre_notify(services: IngestServices, request: PreNotifyRequest) -> Pre
             "received_time": aware(request.received_time),
             "expected_image_count": request.expected_image_count,
             "size_bytes": request.size_bytes,
+            "series_label": series_label,
         }
         if row is None:
             slot = captures.insert(
@@ -55,8 +56,15 @@ async def pre_notify(services: IngestServices, request: PreNotifyRequest) -> Pre
             )
         else:
             slot = row.slot
+            captures.check_kind(row, series_label is not None)
             captures.change(tx, request.capture_id, now, **known)
-        outbox.append(tx, capture_id=request.capture_id, device_id=request.device_id, time=now)
+        captures.announce(
+            tx,
+            capture_id=request.capture_id,
+            device_id=request.device_id,
+            now=now,
+            series_label=series_label,
+        )
         return slot, True
 
     slot, is_new = await services.database.write(work)

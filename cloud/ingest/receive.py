@@ -11,6 +11,7 @@ from typing import Final
 from cloud.errors import BlobCorrupt, CallRefused, RetryLater
 from cloud.ingest.services import IngestServices
 from cloud.ingest.uploads import Upload
+from sonorelay.contract.blocks import SERIES_TYPE
 from sonorelay.contract.limits import FRAGMENT_MAX_BYTES
 from sonorelay.contract.reasons import WireReason
 from sonorelay.ingest.v1.ingest_service_pb2 import (
@@ -104,7 +105,8 @@ class ShardStream:
             put = asyncio.create_task(self._put(upload, key, whole))
             self._puts.add(put)
             put.add_done_callback(self._puts.discard)
-            if len(upload.parts[fragment.part_index].shard_digests) == 1:
+            part = upload.parts[fragment.part_index]
+            if len(part.shard_digests) == 1 and part.image_type != SERIES_TYPE:
                 # Soon, not now: the shard's way into the store goes first.
                 asyncio.get_running_loop().call_soon(self._services.offer_part, whole)
 

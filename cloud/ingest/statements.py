@@ -35,6 +35,7 @@ FIND_CAPTURE: Final = Prepared(
         capture.c.reason,
         capture.c.committed_time,
         capture.c.edge_timings_ms,
+        capture.c.series_label,
     ).where(capture.c.capture_id == bindparam("capture"))
 )
 """What :capture was announced as, and how it stands."""
@@ -53,6 +54,7 @@ FIND_UPLOAD: Final = Prepared(
         upload.c.opened_time,
         upload.c.committed_time,
         capture.c.cloud_timings_ms,
+        capture.c.series_label,
     )
     .join(capture, capture.c.capture_id == upload.c.capture_id)
     .where(upload.c.session_id == bindparam("session"))

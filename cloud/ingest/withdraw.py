@@ -8,7 +8,6 @@ from cloud.ingest import captures
 from cloud.ingest.devices import check_device_id, check_known, check_uuid
 from cloud.ingest.services import IngestServices
 from cloud.items import CaptureState
-from cloud.publish import outbox
 from cloud.publish.topic import OUTBOX_TOPIC
 from sonorelay.contract.digest import trace_id
 from sonorelay.contract.reasons import EDGE_RULES, EdgeReason, WireReason
@@ -27,6 +26,7 @@ async def withdraw(services: IngestServices, request: WithdrawRequest) -> Withdr
         raise CallRefused(WireReason.MANIFEST_INVALID, "reason is not a reason of the contract")
     reason = EdgeReason(request.reason)
     state = CaptureState.HELD if request.held else CaptureState.REFUSED
+    series_label = captures.series_label_of(request)
     now = services.clock()
 
     def work(tx: Tx) -> bool:
@@ -41,13 +41,20 @@ async def withdraw(services: IngestServices, request: WithdrawRequest) -> Withdr
                 missing_after_s=services.missing_after_s,
                 gap_s=services.examination_gap_s,
                 state=state,
+                series_label=series_label,
                 reason=reason.value,
             )
         elif row.committed_time is not None or (row.state, row.reason) == (state.value, reason.value):
             return False
         else:
             captures.change(tx, request.capture_id, now, state=state.value, reason=reason.value)
-        outbox.append(tx, capture_id=request.capture_id, device_id=request.device_id, time=now)
+        captures.announce(
+            tx,
+            capture_id=request.capture_id,
+            device_id=request.device_id,
+            now=now,
+            series_label=series_label if row is None else row.series_label,
+        )
         return True
 
     if await services.database.write(work):

@@ -67,7 +67,12 @@ class MissingWatch:
 def _overdue(tx: Tx, now: datetime) -> list[sa.Row[Any]]:
     rows = tx.execute(
         sa.select(capture.c.capture_id, capture.c.device_id, capture.c.slot)
-        .where(capture.c.state == CaptureState.INCOMING.value, capture.c.deadline_time < now)
+        .where(
+            capture.c.state == CaptureState.INCOMING.value,
+            capture.c.deadline_time < now,
+            # A file of a series is no slot that somebody waits for; its order shows how far it is.
+            capture.c.series_label.is_(None),
+        )
         .limit(_AT_ONCE)
     )
     return list(rows.all())

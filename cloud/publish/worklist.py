@@ -53,6 +53,8 @@ class ImageSource:
 
 
 _PART_OF_IMAGE: Final = (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index)
+_IS_PRINT: Final = capture.c.series_label.is_(None)
+"""Files of series are not on the worklist."""
 _IMAGES: Final = (
     sa.select(
         image.c.image_id,
@@ -139,8 +141,8 @@ def read_item(tx: Tx, capture_id: str) -> WorkItem | None:
 def read_items(
     tx: Tx, *, limit: int, before_slot: int | None = None, states: Collection[CaptureState] | None = None
 ) -> list[WorkItem]:
-    """Up to `limit` captures, newest slot first; those before `before_slot` and in `states` where given."""
-    rows = _CAPTURES.order_by(capture.c.slot.desc()).limit(limit)
+    """Up to `limit` prints, newest slot first; those before `before_slot` and in `states` where given."""
+    rows = _CAPTURES.where(_IS_PRINT).order_by(capture.c.slot.desc()).limit(limit)
     if before_slot is not None:
         rows = rows.where(capture.c.slot < before_slot)
     if states:
@@ -155,8 +157,10 @@ def read_examination_items(tx: Tx, examination_id: str) -> list[WorkItem]:
 
 
 def count_by_state(tx: Tx) -> dict[str, int]:
-    """How many captures stand in each state; every state is named."""
-    counted = tx.execute(sa.select(capture.c.state, sa.func.count()).group_by(capture.c.state))
+    """How many prints stand in each state; every state is named."""
+    counted = tx.execute(
+        sa.select(capture.c.state, sa.func.count()).where(_IS_PRINT).group_by(capture.c.state)
+    )
     counts = {row[0]: int(row[1]) for row in counted}
     return {state.value: counts.get(state.value, 0) for state in CaptureState}
 

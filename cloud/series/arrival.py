@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,8 +22,9 @@ from cloud.series.errors import HeaderRefused
 from cloud.series.found import SUFFIXES, LeftOut, look
 from cloud.series.header import Header
 from cloud.series.keys import SeriesKey
+from cloud.series.messages import StoredBytes
 from cloud.series.pixel_copy import copied
-from cloud.series.read_header import read_dataset
+from cloud.series.read_header import read_dataset, read_header
 from cloud.series.upload_reasons import Reason, UploadReason
 
 _ASKED: Final = ("PatientID", "IssuerOfPatientID", "SpecificCharacterSet", "BurnedInAnnotation")
@@ -32,6 +33,8 @@ _TEXT_LIKELY: Final = frozenset({"US", "IVUS", "ES", "XC", "GM", "OT", "DOC", "S
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 _PARSING: Final = threading.Lock()
 """Filters of warnings are one for all threads; a header takes milliseconds, the pixels are copied side by side."""
+_PSEUDONYM: Final = re.compile(r"S[0-9A-F]{15}")
+"""Of a patient, as agents make it."""
 _PLAIN: Final = re.compile(r"[A-Z0-9 _-]{1,16}")
 
 
@@ -106,6 +109,17 @@ class Arrivals:
             return refused.reason
         finally:
             named.unlink()
+
+    def facts_of(self, stored: StoredBytes) -> ImageFacts | Reason:
+        """What a file says that an agent de-identified already. Blocks."""
+        try:
+            with _PARSING:
+                header = read_header(stored.path, open_bytes=stored.open)
+                ds = read_dataset(stored.path, _ASKED, stored.open)
+        except HeaderRefused as refused:
+            return refused.reason
+        facts, patient = self._facts(header, ds), str(ds.get("PatientID") or "")
+        return replace(facts, patient=patient) if _PSEUDONYM.fullmatch(patient) else facts
 
     def _taken(self, header: Header, new: Path) -> Taken | Reason:
         with _PARSING:

@@ -22,10 +22,13 @@ from cloud.series.reasons import Refusal, RefusalReason
 from cloud.series.rows import FileRow
 from cloud.series.stored import Kind, SeriesRow, Source, refusal_to_json
 from cloud.store import FileBlobStore
+from sonorelay.contract.blocks import SERIES_TYPE
 
 PAGE_MAX: Final = 200
 _DICOM: Final = "application/dicom"
-_LOOPS: Final = (image.c.media_type == _DICOM) & (image.c.frame_count > 1)
+_LOOPS: Final = (
+    (image.c.media_type == _DICOM) & (image.c.frame_count > 1) & (image.c.image_type != SERIES_TYPE)
+)
 
 
 class CursorInvalid(ValueError):
@@ -92,7 +95,7 @@ def page(tx: Tx, *, limit: int, cursor: str | None, modality: str | None, q: str
 
 
 def _row(row: Any) -> SeriesRow:
-    if row["source"] != Source.AGENT.value:
+    if row["patient"] is not None:
         return rows.series_row(row)
     # A loop has a time axis; no volume is cut out of it.
     refusal = Refusal(reason=RefusalReason.CINE, values={"frames": row["frame_count"], "rate": "? Hz"})
@@ -123,7 +126,7 @@ class Places:
 
     async def of(self, row: SeriesRow) -> StoredSeries:
         """Where the images of a series lie."""
-        if row.source is Source.AGENT:
+        if row.is_captured_loop:
             return self.stored((await self.database.read(lambda tx: self._loop(tx, row.series_id)),))
         found = await self.database.read(lambda tx: self._files(tx, row.series_id))
         return self.stored(*found)
@@ -140,9 +143,9 @@ class Places:
         """Where a used file lies."""
         assert file.sha256 is not None
         return StoredBytes(
-            shards=(str(self.store.file(file.sha256)),),
-            shard_size_bytes=max(1, file.size_bytes),
-            start_bytes=0,
+            shards=tuple(str(self.store.file(digest)) for digest in file.shards or (file.sha256,)),
+            shard_size_bytes=file.shard_size_bytes or max(1, file.size_bytes),
+            start_bytes=file.start_bytes,
             size_bytes=file.size_bytes,
             folder=file.folder,
             upload_id=file.upload_id,

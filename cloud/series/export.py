@@ -117,7 +117,7 @@ def dicom_series(
 
     Errors: HeaderRefused, where the source's header cannot be read any more or holds what no header may.
     """
-    same = read_dataset(current.path, _SAME)
+    same = read_dataset(current.path, _SAME, current.open_bytes)
     sop_class = (
         current.sop_class_uid if current.sop_class_uid in _EMPTY_BY_CLASS else SecondaryCaptureImageStorage
     )

@@ -7,7 +7,7 @@ modality where both say them: the cascade of `group.py`, over keyed hashes. Reco
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -110,6 +110,26 @@ class Filing:
             return True
 
         return await database.write(work)
+
+    async def file_sent(self, files: Sequence[FileRow], refused: Mapping[int, str]) -> None:
+        """Puts files that agents sent into series; `refused`: code by file id of those that are not used.
+
+        Their entries are in the ledger already. Errors: RetryLater.
+        """
+        async with self._turn:
+            database = self._services.database
+            drafts = await database.read(lambda tx: self._drafts(tx, files, Source.AGENT))
+            for draft in drafts:
+                draft.row = await self._looked_at(draft)
+
+            def work(tx: Tx) -> None:
+                for draft in drafts:
+                    rows.save_series(tx, draft.row, draft.facts)
+                    rows.put_sent_into_series(tx, draft.added, draft.row.series_id)
+                for file_id, reason in refused.items():
+                    rows.refuse_file(tx, file_id, reason)
+
+            await database.write(work)
 
     async def store_reconstruction(self, of: SeriesRow, paths: Sequence[Path], by: Principal) -> SeriesRow:
         """Files DICOM files that were cut out of the series `of` as a new series. Errors: RetryLater."""

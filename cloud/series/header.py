@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 Vector = tuple[float, float, float]
 """Three numbers in patient coordinates: to the left, to the back, to the head (LPS)."""
@@ -81,6 +82,12 @@ class Header:
     """Whether stored numbers are two's complement."""
     window: tuple[float, float] | None
     """Centre and width that the header proposes for display; None: none."""
+    open_bytes: Callable[[], BinaryIO] | None = field(default=None, repr=False, compare=False)
+    """Opens the image's bytes; None: they are the file at `path`."""
+
+    def open(self) -> BinaryIO:
+        """The image as a file."""
+        return self.path.open("rb") if self.open_bytes is None else self.open_bytes()
 
 
 def comparable_name(name: str) -> str:

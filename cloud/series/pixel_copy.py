@@ -13,20 +13,12 @@ from typing import BinaryIO, Final
 
 from cloud.series.errors import HeaderRefused
 from cloud.series.reasons import LeftOutReason
+from sonorelay.contract.series import without_comments
 
 _CHUNK_BYTES: Final = 1024**2
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _END: Final = b"\xfe\xff\xdd\xe0"
-_JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f"
-_COMMENTS: Final[dict[bytes, frozenset[int]]] = {
-    # ISO/IEC 10918-1 B.2.4: COM, and application segments but APP0 (JFIF), APP8 and APP14, which say how colours lie.
-    _JPEG: frozenset({0xFE, *range(0xE1, 0xE8), *range(0xE9, 0xEE), 0xEF}),
-    # ISO/IEC 15444-1 A.9.2: COM.
-    _JPEG_2000: frozenset({0x64}),
-}
-_DATA: Final[dict[bytes, int]] = {_JPEG: 0xDA, _JPEG_2000: 0x90}
-"""The segment at which a frame's data begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +62,6 @@ def _fragments(file: BinaryIO) -> Iterator[bytes]:
     if head[:4] != _END:
         raise HeaderRefused(LeftOutReason.HEADER_DAMAGED)
     yield _END + b"\0\0\0\0"
-
-
-def without_comments(frame: bytes) -> bytes:
-    """The beginning of a compressed frame, of the same length, with zeros for the letters of its comments."""
-    comments, data = _COMMENTS.get(frame[:2]), _DATA.get(frame[:2])
-    if comments is None:
-        return frame
-    clean, at = bytearray(frame), 2
-    while at + 4 <= len(frame) and frame[at] == 0xFF and frame[at + 1] != data:
-        end = at + 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-        if frame[at + 1] in comments:
-            clean[at + 4 : end] = bytes(max(0, min(end, len(frame)) - at - 4))
-        at = end
-    return bytes(clean)
 
 
 def _pieces(file: BinaryIO, size_bytes: int) -> Iterator[bytes]:

@@ -28,7 +28,8 @@ def read_slice(each: StackSlice) -> NDArray[np.float32]:
         with warnings.catch_warnings():
             # A warning's text may hold a value of the header.
             warnings.simplefilter("ignore")
-            pixels = pixel_array(header.path, index=each.frame_index)
+            with header.open() as file:
+                pixels = pixel_array(file, index=each.frame_index)
         values = np.asarray(pixels, dtype=np.float32)
         if header.samples_per_pixel > 1:
             values = values @ _BRIGHTNESS

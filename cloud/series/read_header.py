@@ -12,6 +12,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -102,12 +103,13 @@ def read_header(
     """The header of the image file at `path`, or of what `open_bytes` opens under that name; its pixels are not read.
     Errors: HeaderRefused, and no other."""
     with opened(path, _WANTED, reads_max, open_bytes) as (ds, capped):
-        return _header(path, ds, capped, items_max)
+        header = _header(path, ds, capped, items_max)
+        return header if open_bytes is None else replace(header, open_bytes=open_bytes)
 
 
-def read_dataset(path: Path, keywords: Sequence[str]) -> Dataset:
+def read_dataset(path: Path, keywords: Sequence[str], open_bytes: OpenBytes | None = None) -> Dataset:
     """These elements of a file whose header was read already, as far as it has them. Errors: HeaderRefused."""
-    with opened(path, keywords) as (ds, _):
+    with opened(path, keywords, open_bytes=open_bytes) as (ds, _):
         ds.decode()
         return ds
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from cloud.db import Tx
 from cloud.db.insert import insert_once
-from cloud.db.tables import series, series_file, series_upload
+from cloud.db.tables import image, part, series, series_file, series_upload
+from cloud.publish.worklist import split_digests
 from cloud.series.arrival import ImageFacts
 from cloud.series.stored import Kind, SeriesRow, Source, refusal_from_json, refusal_to_json
+
+_IDS_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class UploadRow:
     finished_time: datetime | None
     """When it was finished; None: it is open."""
     ledger_index: int | None
-    """Of its entry; None: none, because it is open or kept nothing."""
+    """Of its entry; None: none, because it is open, kept nothing, or is an agent's, whose parts have their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,17 @@ class FileRow:
     """What its series is told by; None for a file that is not used."""
     received_time: datetime
     """When it came (aware UTC)."""
+    image_id: str | None = None
+    """The line's image that it is; None: a file of its own in the store."""
+    shards: tuple[bytes, ...] = ()
+    """SHA-256 of each shard of that image's part, in order; empty for a file of its own."""
+    shard_size_bytes: int = 0
+    """Length of each shard but the last."""
+    start_bytes: int = 0
+    """First byte of the image in the part."""
+
+
+_COLUMNS: Final = tuple(name for name in FileRow.__dataclass_fields__ if name in series_file.c)
 
 
 def add_upload(tx: Tx, upload: UploadRow) -> None:
@@ -89,7 +103,7 @@ def add_file(tx: Tx, values: dict[str, Any]) -> bool:
 
 def values_of(file: FileRow) -> dict[str, Any]:
     """A file's columns, for `add_file`: all but its id."""
-    values = {field: getattr(file, field) for field in FileRow.__dataclass_fields__ if field != "file_id"}
+    values = {field: getattr(file, field) for field in _COLUMNS if field != "file_id"}
     values["facts"] = None if file.facts is None else file.facts.to_json()
     return {**values, "instance_sha256": None}
 
@@ -99,6 +113,36 @@ def file_at(tx: Tx, upload_id: str, path_sha256: bytes) -> FileRow | None:
     c = series_file.c
     wanted = sa.select(series_file).where(c.upload_id == upload_id, c.path_sha256 == path_sha256)
     return next(_files(tx, wanted), None)
+
+
+def waiting_files(tx: Tx, limit: int) -> list[FileRow]:
+    """Files that agents sent and that are in no series yet, in the order in which they came."""
+    c = series_file.c
+    waits = sa.and_(c.image_id.is_not(None), c.series_id.is_(None), c.reason.is_(None))
+    return list(_files(tx, sa.select(series_file).where(waits).order_by(c.file_id).limit(limit)))
+
+
+def filed_instances(tx: Tx, instances: Collection[str]) -> set[str]:
+    """Those of these instances, in hexadecimal, that a series has."""
+    c = series_file.c
+    wanted = sa.select(c.instance_sha256).where(
+        c.instance_sha256.in_([bytes.fromhex(each) for each in instances]), c.series_id.is_not(None)
+    )
+    return {bytes(each).hex() for each in tx.execute(wanted).scalars()}
+
+
+def put_sent_into_series(tx: Tx, files: Sequence[FileRow], series_id: str) -> None:
+    """Says which series files belong to that agents sent, and what their headers say."""
+    moved = sa.update(series_file).where(series_file.c.file_id == sa.bindparam("of_file"))
+    for each in files:
+        assert each.facts is not None
+        known = {"facts": each.facts.to_json(), "instance_sha256": bytes.fromhex(each.facts.instance)}
+        tx.execute(moved.values(series_id=series_id, **known), {"of_file": each.file_id})
+
+
+def refuse_file(tx: Tx, file_id: int, reason: str) -> None:
+    """Says why a file that an agent sent is not used."""
+    tx.execute(sa.update(series_file).where(series_file.c.file_id == file_id).values(reason=reason))
 
 
 def files_of_upload(tx: Tx, upload_id: str) -> list[FileRow]:
@@ -181,8 +225,26 @@ def series_row(row: Any) -> SeriesRow:
     return SeriesRow(**values)
 
 
-def _files(tx: Tx, wanted: Any) -> Any:
-    for row in tx.execute(wanted).mappings():
-        values = {field: row[field] for field in FileRow.__dataclass_fields__}
+def _files(tx: Tx, wanted: Any) -> Iterator[FileRow]:
+    found = tx.execute(wanted).mappings().all()
+    lying = _lying(tx, [row["image_id"] for row in found if row["image_id"] is not None])
+    for row in found:
+        values = {field: row[field] for field in _COLUMNS}
         values["facts"] = None if row["facts"] is None else ImageFacts.from_json(row["facts"])
-        yield FileRow(**values)
+        yield FileRow(**values, **lying.get(row["image_id"], {}))
+
+
+def _lying(tx: Tx, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Where images of the line lie, in the names of `FileRow`."""
+    of_image = (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index)
+    wanted = sa.select(image.c.image_id, image.c.start_bytes, part.c.shard_sha256, part.c.shard_size_bytes)
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(image_ids), _IDS_AT_ONCE):
+        some = image_ids[start : start + _IDS_AT_ONCE]
+        for row in tx.execute(wanted.join(part, of_image).where(image.c.image_id.in_(some))):
+            found[row.image_id] = {
+                "shards": split_digests(row.shard_sha256),
+                "shard_size_bytes": row.shard_size_bytes,
+                "start_bytes": row.start_bytes,
+            }
+    return found

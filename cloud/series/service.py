@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,10 +22,12 @@ from cloud.series import catalogue, rows
 from cloud.series.arrival import Arrivals
 from cloud.series.catalogue import Page, Places
 from cloud.series.filing import Filing, FilingServices
+from cloud.series.from_agents import AgentFiling
 from cloud.series.keys import SeriesKey
 from cloud.series.messages import OpenedFacts, StoredSeries, Sweep
+from cloud.series.orders import Order, orders
 from cloud.series.quarantine import Quarantine
-from cloud.series.stored import SeriesRow, Source
+from cloud.series.stored import SeriesRow
 from cloud.series.uploads import SeriesFiles, SeriesUploads
 from cloud.series.workers import Wanted, Workers
 from cloud.store import FileBlobStore
@@ -77,12 +80,15 @@ class SeriesService:
         workers: Workers,
         uploads: SeriesUploads,
         filing: Filing,
+        agents: AgentFiling,
         scratch: Path,
     ) -> None:
         self.uploads = uploads
         """Uploads of folders."""
         self.workers = workers
         """The processes that open series."""
+        self.agents = agents
+        """Files that agents sent."""
         self._database = database
         self._places = places
         self._filing = filing
@@ -93,6 +99,10 @@ class SeriesService:
         return await self._database.read(
             lambda tx: catalogue.page(tx, limit=limit, cursor=cursor, modality=modality, q=q)
         )
+
+    async def orders(self, now: datetime) -> list[Order]:
+        """How far the orders of agents are."""
+        return await self._database.read(lambda tx: orders(tx, now))
 
     async def row(self, series_id: str, version: int | None = None) -> SeriesRow:
         """The series. Errors: SeriesUnknown, and SeriesChanged where it is not of `version` any more."""
@@ -127,7 +137,7 @@ class SeriesService:
         """All that is told of the series, its volume built. What building it showed is kept for the list."""
         found: OpenedFacts = await self.ask(row, "facts", with_volume=True)
         seen = replace(row, kind=found.kind, image_count=found.image_count, refusal=found.refusal)
-        if seen != row and row.source is not Source.AGENT:
+        if seen != row and not row.is_captured_loop:
             await self._database.write(lambda tx: rows.keep_seen(tx, seen))
         return found
 
@@ -193,4 +203,5 @@ def open_series(
     )
     uploads = SeriesUploads(files, filing)
     uploads.sweep()
-    return SeriesService(database, places, workers, uploads, filing, files.incoming)
+    agents = AgentFiling(database, arrivals, places, filing, log)
+    return SeriesService(database, places, workers, uploads, filing, agents, files.incoming)

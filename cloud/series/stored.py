@@ -16,7 +16,7 @@ class Source(StrEnum):
     BROWSER = "browser"
     """Uploaded by a person, or by a machine over the same addresses."""
     AGENT = "agent"
-    """A loop that an agent captured."""
+    """Sent by an agent: a series, or a loop that it captured."""
     RECONSTRUCTION = "reconstruction"
     """Cut out of another series here."""
 
@@ -62,6 +62,11 @@ class SeriesRow:
     """Frames of the image that has most."""
     refusal: Refusal | None
     """Why there is no volume; None where there is one."""
+
+    @property
+    def is_captured_loop(self) -> bool:
+        """Whether it is a loop that an agent captured as a print; such a one has no row of its own."""
+        return self.patient is None
 
 
 def refusal_to_json(refusal: Refusal | None) -> dict[str, object] | None:

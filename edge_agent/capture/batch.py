@@ -1,10 +1,14 @@
-"""Batch orders (TX-01): a label or a path names a folder, and all its files go through the line."""
+"""Batch orders (TX-01): a label or a path names a folder, and all its files go through the line.
+
+A series order goes the same way; its files are judged as images of CT, MR, PET and ultrasound series.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +18,12 @@ from typing import Final
 from edge_agent.capture import Intake
 from edge_agent.capture.settle import SourceChanged
 from edge_agent.errors import EdgeError, SpoolFull
+from edge_agent.spool.records import SERIES_INPUT
 
 INPUT_NAME: Final = "batch"
 _TAKE_THREADS: Final = 4
 _NAMED_MAX: Final = 5
+_SERIES_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 TakeFile = Callable[[Path, str, float | None], str]
 """Takes one finished file in: path, label, mm per pixel; the capture id. Errors: EdgeError, OSError."""
@@ -31,8 +37,10 @@ class OrderInvalid(EdgeError):
 class BatchOrder:
     """A transfer instruction, resolved."""
 
+    input_name: str
+    """Input of every capture of the batch: batch or series."""
     label: str
-    """Label of every capture of the batch."""
+    """Label of every capture of the batch; of a series order empty where the sender gave none."""
     files: tuple[Path, ...]
     """Every file to be sent, sorted."""
     mm_per_pixel: Mapping[str, float]
@@ -49,12 +57,24 @@ class BatchOutcome:
     """Capture id by path, of every file that the spool holds now."""
     not_taken: Mapping[str, str]
     """Why by path, of every file that could not be read or kept."""
+    is_series: bool
+    """Whether it was a series order."""
 
 
 def resolve(
-    *, path: Path | None, label: str | None, labels: Mapping[str, Path], scale: Path | None
+    *,
+    path: Path | None,
+    label: str | None,
+    labels: Mapping[str, Path],
+    scale: Path | None,
+    is_series: bool = False,
 ) -> BatchOrder:
     """Finds the folder of an order and everything in it. Raises OrderInvalid, naming what is wrong."""
+    if is_series and label is not None and not _SERIES_LABEL.fullmatch(label):
+        raise OrderInvalid(
+            f"label {label!r}: the label of a series is shown at the server; write 1 to 32 letters, digits, dots, "
+            "dashes, and no name of a patient"
+        )
     if path is None:
         if label is None:
             raise OrderInvalid("name what to send: --path FOLDER, or --label of a preset folder")
@@ -68,8 +88,11 @@ def resolve(
     strangers = sorted(scales.keys() - {file.name for file in files})
     if scales and len(strangers) == len(scales):
         raise OrderInvalid(f"{scale}: not in {path}: {_named(strangers)}; correct the names")
+    # The folder's own name may be a patient's: it stays here, and the label of a series travels.
+    given = label or ("" if is_series else path.resolve().name or INPUT_NAME)
     return BatchOrder(
-        label=label or path.resolve().name or INPUT_NAME,
+        input_name=SERIES_INPUT if is_series else INPUT_NAME,
+        label=given,
         files=files,
         mm_per_pixel=scales,
         note=f"the scale also names files that are not here: {_named(strangers)}" if strangers else "",
@@ -173,13 +196,15 @@ def take_all(
         for count, (path, said, taken) in enumerate(threads.map(one, order.files), start=1):
             (capture_ids if taken else not_taken)[str(path)] = said
             progress(count, len(order.files))
-    return BatchOutcome(capture_ids=capture_ids, not_taken=not_taken)
+    return BatchOutcome(
+        capture_ids=capture_ids, not_taken=not_taken, is_series=order.input_name == SERIES_INPUT
+    )
 
 
-def take_with(take_file: Callable[..., str], intake: Intake) -> TakeFile:
-    """Binds `edge_agent.capture.take.take_file` to a spool."""
+def take_with(take_file: Callable[..., str], intake: Intake, input_name: str = INPUT_NAME) -> TakeFile:
+    """Binds `edge_agent.capture.take.take_file` to a spool and an input."""
 
     def take(path: Path, label: str, mm_per_pixel: float | None) -> str:
-        return take_file(path, intake, input_name=INPUT_NAME, label=label, mm_per_pixel=mm_per_pixel)
+        return take_file(path, intake, input_name=input_name, label=label, mm_per_pixel=mm_per_pixel)
 
     return take

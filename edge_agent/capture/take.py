@@ -41,9 +41,9 @@ def take_file(
             copy = copy_in(source, intake.incoming, input_name)
     except ImageRefused as refused:
         size_bytes = os.lstat(path).st_size
-        return intake.refuse(rejection(input_name, path, refused.reason, None, size_bytes))
+        return intake.refuse(rejection(input_name, path, refused.reason, None, size_bytes, label))
     if isinstance(verdict, GiveUp):
-        refused_copy = rejection(input_name, path, verdict.reason, copy, size_bytes)
+        refused_copy = rejection(input_name, path, verdict.reason, copy, size_bytes, label)
         return hand_over(lambda: intake.refuse(refused_copy), copy)
     arrival = Arrival(
         input_name=input_name,
@@ -72,7 +72,12 @@ def hand_over(give: Callable[[], str], copy: Copy) -> str:
 
 
 def rejection(
-    input_name: str, path: Path, reason: EdgeReason, copy: Copy | None, size_bytes: int
+    input_name: str,
+    path: Path,
+    reason: EdgeReason,
+    copy: Copy | None,
+    size_bytes: int,
+    label: str | None = None,
 ) -> Rejection:
     """A rejection of the file at `path`, with our copy where there is one."""
     return Rejection(
@@ -82,4 +87,5 @@ def rejection(
         copy_path=None if copy is None else copy.path,
         sha256=None if copy is None else copy.sha256,
         size_bytes=size_bytes,
+        label=label,
     )

@@ -18,6 +18,7 @@ from edge_agent.deidentify.keys import SiteKey
 from edge_agent.deidentify.pixels import Mask, blanked, brightest, guard
 from edge_agent.deidentify.rebuild import Shape, rebuild, write_dicom
 from edge_agent.deidentify.regions import Region, ScaleSource, read_regions, scale
+from edge_agent.deidentify.series import placed
 from edge_agent.errors import ImageRefused
 from edge_agent.filter import Filter
 from edge_agent.formats.dicom import DicomObject
@@ -141,6 +142,8 @@ def _write(
         frame_count=facts.frame_count,
     )
     new = rebuild(source, shape, regions, key=key, capture_id=capture_id, blanked=keep is not None)
+    if source.is_series:
+        new.update(placed(source.ds, key))
     frames = iter([only]) if only is not None else source.frames()
     write_dicom(path, new, shape, _frame_bytes(frames, keep, gray))
     return shape

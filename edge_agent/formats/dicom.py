@@ -21,12 +21,13 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import iter_pixels
 
 from edge_agent.errors import ImageRefused
-from edge_agent.filter import DicomFacts, Filter
+from edge_agent.filter import SERIES_RULES, TAG_RULES, DicomFacts, Filter
 from edge_agent.formats import HOSTILE_DATA_ERRORS
 from edge_agent.formats.dicom_walk import Walk, walk
 from edge_agent.formats.raster import Pixels
 from sonorelay.contract.limits import CINE_MAX_BYTES, STILL_MAX_BYTES
 from sonorelay.contract.reasons import EdgeReason
+from sonorelay.contract.series import KEPT
 
 READ_TAGS: Final = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType",
@@ -44,6 +45,8 @@ READ_TAGS: Final = (
     "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
     "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData",
 )  # fmt: skip
+SERIES_TAGS: Final = (*KEPT, "PatientName", "FrameOfReferenceUID", "SpecificCharacterSet")
+"""Read besides of a file of a series: what may leave, and what becomes a pseudonym."""
 _MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
@@ -60,6 +63,8 @@ class DicomObject:
     """What the walk found."""
     facts: DicomFacts
     """What the rules judged."""
+    is_series: bool = False
+    """Whether it is an image of a series; its listed elements are SERIES_TAGS too."""
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[Pixels]:
         """Gives decoded frames (all, or those at `indices`) one at a time: gray or RGB, uint8.
@@ -83,8 +88,8 @@ class DicomObject:
             raise ImageRefused(EdgeReason.TRUNCATED, f"{count} frames")
 
 
-def open_dicom(path: Path, rules: Filter) -> DicomObject:
-    """Opens the file at `path` as far as its tags.
+def open_dicom(path: Path, rules: Filter, *, is_series: bool = False) -> DicomObject:
+    """Opens the file at `path` as far as its tags; `is_series`: the rules of series judge it.
 
     Errors: ImageRefused with the filter's reason, or TRUNCATED, TOO_COMPLEX, TOO_LARGE, UNREADABLE,
     UNSUPPORTED_TRANSFER_SYNTAX, UNSUPPORTED_FORMAT; OSError.
@@ -94,18 +99,19 @@ def open_dicom(path: Path, rules: Filter) -> DicomObject:
         raise ImageRefused(EdgeReason.TOO_LARGE, f"{size_bytes} bytes")
     with path.open("rb") as file:
         structure = walk(file, size_bytes)
+    tags = [*READ_TAGS, *SERIES_TAGS] if is_series else list(READ_TAGS)
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")
         try:
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(READ_TAGS), force=True)
+            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
             facts = dicom_facts(ds, structure)
-            rules.tags(facts)
+            rules.tags(facts, SERIES_RULES if is_series else TAG_RULES)
             if facts.frame_count == 1 and size_bytes > STILL_MAX_BYTES:
                 raise ImageRefused(EdgeReason.TOO_LARGE, f"{size_bytes} bytes")
             _check_pixels(ds, structure, facts)
         except HOSTILE_DATA_ERRORS as error:
             raise ImageRefused(EdgeReason.UNREADABLE, f"tags: {type(error).__name__}") from error
-    return DicomObject(path=path, ds=ds, structure=structure, facts=facts)
+    return DicomObject(path=path, ds=ds, structure=structure, facts=facts, is_series=is_series)
 
 
 def dicom_facts(ds: Dataset, structure: Walk) -> DicomFacts:
@@ -120,6 +126,7 @@ def dicom_facts(ds: Dataset, structure: Walk) -> DicomFacts:
         frame_count=1 if frames in (None, "") else int(frames),
         width_px=int(ds.get("Columns") or 0),
         height_px=int(ds.get("Rows") or 0),
+        is_numbered=all(code(ds, f"{of}InstanceUID") for of in ("Study", "Series", "SOP")),
     )
 
 

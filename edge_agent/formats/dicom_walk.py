@@ -47,6 +47,8 @@ class Walk:
     """How the pixel data element lies in the file."""
     pixel_bytes: int
     """Length of native pixel data, or the sum of the fragments, bytes."""
+    pixel_start: int
+    """Where the pixel data's value begins in the file, bytes; 0 without pixel data."""
     element_count: int
     """Data elements at all depths."""
 
@@ -74,6 +76,7 @@ class _State:
     fragments: int = 0
     pixel_data: Literal["none", "native", "encapsulated"] = "none"
     pixel_bytes: int = 0
+    pixel_start: int = 0
     values: dict[int, bytes] = field(default_factory=dict)
 
     def number(self, data: bytes) -> int:
@@ -123,6 +126,7 @@ def walk(file: BinaryIO, size_bytes: int) -> Walk:
         has_meta=has_meta,
         pixel_data=state.pixel_data,
         pixel_bytes=state.pixel_bytes,
+        pixel_start=state.pixel_start,
         element_count=state.elements,
     )
 
@@ -236,6 +240,7 @@ def _check_inside(state: _State, top: _Open, length: int) -> None:
 
 
 def _pixel_data(state: _State, length: int) -> None:
+    state.pixel_start = state.pos
     if length == _UNDEFINED:
         state.pixel_data = "encapsulated"
         _push(state, _Open(kind="fragments", end=None, explicit=True))

@@ -80,6 +80,7 @@ def open_video(path: Path, kind: Kind, rules: Filter) -> VideoObject:
         has_meta=False,
         pixel_data="native",
         pixel_bytes=facts.width_px * facts.height_px * 3 * count,
+        pixel_start=0,
         element_count=0,
     )
     return VideoObject(path=path, ds=_data_set(facts, rate_hz), structure=structure, facts=facts)

@@ -125,6 +125,7 @@ def rejection_row(rejection: Rejection, capture_id: str, facts: EntryFacts) -> d
         "received_us": to_us(facts.now),
         "monotonic_ns": facts.monotonic_ns,
         "copy_name": "",
+        "label": rejection.label,
         "state": CaptureState.HELD if held else CaptureState.REFUSED,
         "reason": rejection.reason.value,
         "priority": PRIORITY_BATCH,

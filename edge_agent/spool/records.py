@@ -18,6 +18,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PRIORITY_STILL: Final = 0
 PRIORITY_CINE: Final = 1
 PRIORITY_BATCH: Final = 2
+SERIES_INPUT: Final = "series"
+"""Input of what came by a series order."""
 
 
 def to_us(time: datetime) -> int:
@@ -94,6 +96,11 @@ class Capture:
     """Bytes that a refusal kept off the network."""
     done_time: datetime | None
     """When the receipt was verified and stored (aware UTC)."""
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it is a file of a series order."""
+        return self.input_name == SERIES_INPUT
 
 
 def from_row(row: sa.Row[Any]) -> Capture:

@@ -152,6 +152,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/api/images/{image_id}/scale"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/growth/{measure}"): _SIGNED_IN,
     ("GET", "/api/series"): _looks(Act.SERIES_LIST_LOOK),
+    # Counts, asked for again and again while files come: no look at a patient's data.
+    ("GET", "/api/series/orders"): _SIGNED_IN,
     ("GET", "/api/series/{series_id}"): _looks(Act.SERIES_LOOK, "series_id"),
     ("GET", "/api/series/{series_id}/slice"): _looks(Act.SERIES_LOOK, "series_id"),
     ("GET", "/api/series/{series_id}/slice.png"): _looks(Act.SERIES_LOOK, "series_id"),

@@ -20,9 +20,10 @@ from cloud.console.api.series_models import (
     SeriesFacts,
     SeriesItem,
     SeriesList,
+    SeriesOrders,
     TagRow,
 )
-from cloud.console.api.series_present import facts, item, said
+from cloud.console.api.series_present import facts, item, order, said
 from cloud.console.api.services import Injected
 from cloud.console.api.sessions import REFUSED, Signed
 from cloud.series.catalogue import PAGE_MAX, CursorInvalid
@@ -136,6 +137,12 @@ def _add_lists(routes: APIRouter) -> None:
             raise HTTPException(422, str(error)) from error
         return SeriesList(
             items=[item(row, services.site.sex) for row in page.rows], next_cursor=page.next_cursor
+        )
+
+    @routes.get("/orders", summary="How far the agents' orders are: those that changed within the last hour")
+    async def list_orders(services: Injected) -> SeriesOrders:
+        return SeriesOrders(
+            items=[order(each, services.site.sex) for each in await services.series.orders(services.clock())]
         )
 
     @routes.get("/{series_id}", summary="One series: where it lies, what is left out, what is missing")

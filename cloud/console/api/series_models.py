@@ -54,6 +54,30 @@ class SeriesList(Shown):
     next_cursor: str | None = Field(description="Ask with it for what follows; null: nothing does.")
 
 
+class SetAside(Shown):
+    """Files that an agent did not send, for one reason."""
+
+    reason: str = Field(description="An edge reason; its sentence: /api/reasons.")
+    count: int = Field(description="Files.")
+
+
+class SeriesOrder(Shown):
+    """What one agent sends under one label."""
+
+    device_id: str = Field(description="Number of the agent's device.")
+    label: str = Field(description="As the sender gave it; empty: none.")
+    file_count: int = Field(description="Files announced so far.")
+    stored_count: int = Field(description="Files that are in the ledger.")
+    set_aside: list[SetAside] = Field(description="Files that the agent refused or holds.")
+    changed_time: datetime = Field(description="When one of them changed last.")
+
+
+class SeriesOrders(Shown):
+    """Orders of agents that changed within the last hour."""
+
+    items: list[SeriesOrder] = Field(description="Newest first.")
+
+
 class Geometry(Shown):
     """Where a volume lies in the patient: x to the left, y to the back, z to the head; mm."""
 

@@ -15,6 +15,8 @@ from cloud.console.api.series_models import (
     Said,
     SeriesFacts,
     SeriesItem,
+    SeriesOrder,
+    SetAside,
     UploadAccount,
     UploadSeries,
     ValueRange,
@@ -23,6 +25,7 @@ from cloud.console.api.series_models import (
 )
 from cloud.policy.sex import SexPolicy
 from cloud.series.messages import GeometryFacts, OpenedFacts
+from cloud.series.orders import Order
 from cloud.series.reasons import Refusal
 from cloud.series.rows import FileRow, UploadRow
 from cloud.series.stored import SeriesRow
@@ -48,6 +51,18 @@ def said(reason: Refusal) -> Said:
 def item(row: SeriesRow, sex: SexPolicy) -> SeriesItem:
     """A row of the list."""
     return SeriesItem(**_shared(row, row.refusal, sex))
+
+
+def order(each: Order, sex: SexPolicy) -> SeriesOrder:
+    """An agent's order as the API gives it."""
+    return SeriesOrder(
+        device_id=each.device_id,
+        label=sex.label(each.label),
+        file_count=each.file_count,
+        stored_count=each.stored_count,
+        set_aside=[SetAside(reason=reason, count=count) for reason, count in sorted(each.set_aside.items())],
+        changed_time=each.changed_time,
+    )
 
 
 def facts(row: SeriesRow, opened: OpenedFacts, sex: SexPolicy) -> SeriesFacts:

@@ -15,7 +15,9 @@ HEADER: Final = "sonorelay.org/block@v1"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
-IMAGE_TYPES: Final = ("brain", "abdomen", "femur", "thorax", "other", "unsorted")
+SERIES_TYPE: Final = "series"
+"""Type of an image that belongs to a series (CT, MR, PET, ultrasound) and is not read by the line's models."""
+IMAGE_TYPES: Final = ("brain", "abdomen", "femur", "thorax", "other", "unsorted", SERIES_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

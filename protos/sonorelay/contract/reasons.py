@@ -152,6 +152,7 @@ class EdgeReason(StrEnum):
     NO_PIXEL_DATA = "NO_PIXEL_DATA"
     ZERO_FRAMES = "ZERO_FRAMES"
     NOT_ULTRASOUND = "NOT_ULTRASOUND"
+    NOT_OF_A_SERIES = "NOT_OF_A_SERIES"
     STRUCTURED_REPORT = "STRUCTURED_REPORT"
     PRESENTATION_STATE = "PRESENTATION_STATE"
     LOCALIZER = "LOCALIZER"
@@ -220,6 +221,9 @@ EDGE_RULES: Final[dict[EdgeReason, EdgeRule]] = {
     EdgeReason.NO_PIXEL_DATA: _refused("The DICOM object has no pixel data.", "DICOM 对象不含像素数据。"),
     EdgeReason.ZERO_FRAMES: _refused("The DICOM object has no frames.", "DICOM 对象没有帧。"),
     EdgeReason.NOT_ULTRASOUND: _refused("Not an ultrasound image.", "不是超声图像。"),
+    EdgeReason.NOT_OF_A_SERIES: _refused(
+        "Not an image of a CT, MR, PET or ultrasound series.", "不是 CT、MR、PET 或超声序列的图像。"
+    ),
     EdgeReason.STRUCTURED_REPORT: _refused("A structured report, not an image.", "结构化报告，不是图像。"),
     EdgeReason.PRESENTATION_STATE: _refused(
         "A presentation state, not an image.", "显示状态对象，不是图像。"

@@ -268,6 +268,7 @@ GIVEN_GUARDED: Final = {
     "SeriesFacts.modality": "SexPolicy.label",
     "SeriesItem.body_part": "SexPolicy.label",
     "SeriesItem.modality": "SexPolicy.label",
+    "SeriesOrder.label": "SexPolicy.label",
     "TagRow.value": "SexPolicy.text",
 }
 """Single fields, and what they pass."""
@@ -281,7 +282,8 @@ IDS_AND_DIGESTS: Final = {
     "LedgerFacts.origin", "LedgerFacts.root", "LedgerFacts.verifier_key", "ModelShown.live_sha256",
     "ProtocolItem.image_ids", "Review.review_id", "SeriesFacts.patient", "SeriesFacts.series_id",
     "SeriesFacts.study_id", "SeriesItem.patient", "SeriesItem.series_id", "SeriesItem.study_id",
-    "SeriesList.next_cursor", "SessionFacts.provider_sign_out", "Signature.content", "Signature.signature_id",
+    "SeriesList.next_cursor", "SeriesOrder.device_id",
+    "SessionFacts.provider_sign_out", "Signature.content", "Signature.signature_id",
     "System.log_verifier_key", "TokenFacts.token_id", "TokenMade.value", "UploadAccount.upload_id",
     "UserFacts.user_id", "UserLink.link", "Value.subject", "VersionShown.sha256", "WorkImage.image_id",
     "WorkImage.sha256", "WorkItem.capture_id", "WorkItem.device_id", "WorkItem.examination_id", "WorkItem.trace_id",
@@ -306,6 +308,7 @@ OUR_OWN_WORDS: Final = {
     "Problem.detail",
     "Reasons.abstain", "Reasons.best_frame", "Reasons.edge", "Reasons.no_width", "Reasons.remark", "Reasons.wire",
     "Refused.detail", "RuleFacts.name", "Said.code", "Said.en", "Said.zh", "ScaleRegion.source", "SeriesFacts.unit",
+    "SetAside.reason",
     "StepTime.name", "System.counts", "System.notice", "System.version", "TagRow.keyword", "TagRow.tag", "TagRow.vr",
     "ValidationError.loc", "ValidationError.msg", "ValidationError.type", "WayOut.last_reason",
     "WindowPreset.name_en", "WindowPreset.name_zh", "WireReasonText.action", "WireReasonText.code",

@@ -15,10 +15,11 @@ from cloud.series.arrival import Arrivals, Taken
 from cloud.series.errors import HeaderRefused
 from cloud.series.header import Header
 from cloud.series.keys import SeriesKey
-from cloud.series.pixel_copy import PixelElement, copied, without_comments
+from cloud.series.pixel_copy import PixelElement, copied
 from cloud.series.read_header import read_header
 from cloud.series.reasons import LeftOutReason
 from cloud.series.upload_reasons import UPLOAD_REASONS, UploadReason, reason_of, words
+from sonorelay.contract.series import without_comments
 from tests.cloud.series.phantom import AXIAL, centred, even, header, place, write, write_cine, write_enhanced
 
 KEY = SeriesKey(secret=bytes(range(32)))

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PreNotifyRequest(_message.Message):
-    __slots__ = ("request_id", "device_id", "capture_id", "received_time", "monotonic_ns", "boot_id", "expected_image_count", "size_bytes", "sent_time", "device_verifier_key")
+    __slots__ = ("request_id", "device_id", "capture_id", "received_time", "monotonic_ns", "boot_id", "expected_image_count", "size_bytes", "sent_time", "device_verifier_key", "series")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class PreNotifyRequest(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SENT_TIME_FIELD_NUMBER: _ClassVar[int]
     DEVICE_VERIFIER_KEY_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     device_id: str
     capture_id: str
@@ -31,7 +32,14 @@ class PreNotifyRequest(_message.Message):
     size_bytes: int
     sent_time: _timestamp_pb2.Timestamp
     device_verifier_key: str
-    def __init__(self, request_id: _Optional[str] = ..., device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., monotonic_ns: _Optional[int] = ..., boot_id: _Optional[str] = ..., expected_image_count: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sent_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., device_verifier_key: _Optional[str] = ...) -> None: ...
+    series: SeriesOrder
+    def __init__(self, request_id: _Optional[str] = ..., device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., monotonic_ns: _Optional[int] = ..., boot_id: _Optional[str] = ..., expected_image_count: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sent_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., device_verifier_key: _Optional[str] = ..., series: _Optional[_Union[SeriesOrder, _Mapping]] = ...) -> None: ...
+
+class SeriesOrder(_message.Message):
+    __slots__ = ("label",)
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    def __init__(self, label: _Optional[str] = ...) -> None: ...
 
 class PreNotifyResponse(_message.Message):
     __slots__ = ("slot", "server_time")
@@ -42,23 +50,25 @@ class PreNotifyResponse(_message.Message):
     def __init__(self, slot: _Optional[int] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class WithdrawRequest(_message.Message):
-    __slots__ = ("device_id", "capture_id", "reason", "held")
+    __slots__ = ("device_id", "capture_id", "reason", "held", "series")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     capture_id: str
     reason: str
     held: bool
-    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., reason: _Optional[str] = ..., held: _Optional[bool] = ...) -> None: ...
+    series: SeriesOrder
+    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., reason: _Optional[str] = ..., held: _Optional[bool] = ..., series: _Optional[_Union[SeriesOrder, _Mapping]] = ...) -> None: ...
 
 class WithdrawResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class OpenUploadRequest(_message.Message):
-    __slots__ = ("device_id", "capture_id", "parts", "device_verifier_key", "edge_timings", "examination_key", "patient_key", "gestational_age_days")
+    __slots__ = ("device_id", "capture_id", "parts", "device_verifier_key", "edge_timings", "examination_key", "patient_key", "gestational_age_days", "series")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_ID_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +77,7 @@ class OpenUploadRequest(_message.Message):
     EXAMINATION_KEY_FIELD_NUMBER: _ClassVar[int]
     PATIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     GESTATIONAL_AGE_DAYS_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     capture_id: str
     parts: _containers.RepeatedCompositeFieldContainer[PartManifest]
@@ -75,7 +86,8 @@ class OpenUploadRequest(_message.Message):
     examination_key: str
     patient_key: str
     gestational_age_days: float
-    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[PartManifest, _Mapping]]] = ..., device_verifier_key: _Optional[str] = ..., edge_timings: _Optional[_Iterable[_Union[StepTiming, _Mapping]]] = ..., examination_key: _Optional[str] = ..., patient_key: _Optional[str] = ..., gestational_age_days: _Optional[float] = ...) -> None: ...
+    series: SeriesOrder
+    def __init__(self, device_id: _Optional[str] = ..., capture_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[PartManifest, _Mapping]]] = ..., device_verifier_key: _Optional[str] = ..., edge_timings: _Optional[_Iterable[_Union[StepTiming, _Mapping]]] = ..., examination_key: _Optional[str] = ..., patient_key: _Optional[str] = ..., gestational_age_days: _Optional[float] = ..., series: _Optional[_Union[SeriesOrder, _Mapping]] = ...) -> None: ...
 
 class StepTiming(_message.Message):
     __slots__ = ("step", "duration_ms")

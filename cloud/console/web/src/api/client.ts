@@ -51,6 +51,7 @@ export type GrowthCurves = Schemas['GrowthCurves'];
 export type Measure = Schemas['Measure'];
 export type Said = Schemas['Said'];
 export type SeriesItem = Schemas['SeriesItem'];
+export type SeriesOrder = Schemas['SeriesOrder'];
 export type SeriesFacts = Schemas['SeriesFacts'];
 export type SlabMode = Schemas['SlabMode'];
 export type TagRow = Schemas['TagRow'];

@@ -423,6 +423,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/series/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the agents' orders are: those that changed within the last hour */
+        get: operations["list_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/series/{series_id}": {
         parameters: {
             query?: never;
@@ -4285,6 +4302,54 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * SeriesOrder
+         * @description What one agent sends under one label.
+         */
+        SeriesOrder: {
+            /**
+             * Device Id
+             * @description Number of the agent's device.
+             */
+            device_id: string;
+            /**
+             * Label
+             * @description As the sender gave it; empty: none.
+             */
+            label: string;
+            /**
+             * File Count
+             * @description Files announced so far.
+             */
+            file_count: number;
+            /**
+             * Stored Count
+             * @description Files that are in the ledger.
+             */
+            stored_count: number;
+            /**
+             * Set Aside
+             * @description Files that the agent refused or holds.
+             */
+            set_aside: components["schemas"]["SetAside"][];
+            /**
+             * Changed Time
+             * Format: date-time
+             * @description When one of them changed last.
+             */
+            changed_time: string;
+        };
+        /**
+         * SeriesOrders
+         * @description Orders of agents that changed within the last hour.
+         */
+        SeriesOrders: {
+            /**
+             * Items
+             * @description Newest first.
+             */
+            items: components["schemas"]["SeriesOrder"][];
+        };
+        /**
          * SessionFacts
          * @description Who is signed in.
          */
@@ -4331,6 +4396,22 @@ export interface components {
              * @description Seconds until the session ends in any case.
              */
             ends_in_s: number;
+        };
+        /**
+         * SetAside
+         * @description Files that an agent did not send, for one reason.
+         */
+        SetAside: {
+            /**
+             * Reason
+             * @description An edge reason; its sentence: /api/reasons.
+             */
+            reason: string;
+            /**
+             * Count
+             * @description Files.
+             */
+            count: number;
         };
         /**
          * Severity
@@ -7770,6 +7851,98 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SeriesList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description No such series, or no such image. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No planes can be cut, the series changed, or a newer request came. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description What was asked for cannot be; the detail names the parameter. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesOrders"];
                 };
             };
             /** @description Not signed in, or name, password or code is wrong. */

@@ -4,13 +4,14 @@ import exam from './exam';
 import ledger from './ledger';
 import live from './live';
 import models from './models';
+import orders from './orders';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
 import system from './system';
 import viewer from './viewer';
 
-const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export type Messages = typeof en;
 export default en;

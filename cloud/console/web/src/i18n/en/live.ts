@@ -34,6 +34,7 @@ const live = {
     thorax: 'Thorax',
     unsorted: 'Unsorted',
     other: 'Other',
+    series: 'Series',
   },
   subplane: {
     title: 'Sub-plane',

@@ -4,12 +4,13 @@ import exam from './exam';
 import ledger from './ledger';
 import live from './live';
 import models from './models';
+import orders from './orders';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
 import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export default zh;

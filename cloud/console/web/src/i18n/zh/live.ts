@@ -37,6 +37,7 @@ const live: typeof en = {
     thorax: '胸部',
     unsorted: '未分类',
     other: '其他',
+    series: '序列',
   },
   subplane: {
     title: '颅脑切面类型',
