@@ -1,0 +1,57 @@
+"""Examinations: the text by which one is found: words in both languages, and Chinese also as people type it.
+
+Text and what is asked for are folded in the same way: compatibility forms (full width), case, accents and tones, and
+all blanks go. Chinese words stand there a second time as pinyin and a third time as its first letters. One column
+holds all of it, so that any database can search it: a scan here, a trigram index on the same column elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from pypinyin import Style, lazy_pinyin
+
+LINE: Final = "\n"
+"""Between the texts, so that nothing is found across two of them."""
+_DROPPED: Final = str.maketrans("", "", "'’·\u200b\u200c\u200d\ufeff")
+
+
+def fold(text: str) -> str:
+    """The form that is compared."""
+    plain = unicodedata.normalize("NFKD", text).casefold().translate(_DROPPED)
+    return "".join(c for c in plain if not unicodedata.combining(c) and not c.isspace())
+
+
+@functools.lru_cache(maxsize=4096)
+def spelled(text: str) -> tuple[str, ...]:
+    """`text` folded; with Chinese in it also as pinyin (ü as u and as v) and as its first letters."""
+    folded = fold(text)
+    if folded.isascii():
+        return (folded,)
+    told = unicodedata.normalize("NFKC", text)
+    ways = (
+        lazy_pinyin(told, style=Style.NORMAL, v_to_u=True),
+        lazy_pinyin(told, style=Style.NORMAL),
+        lazy_pinyin(told, style=Style.FIRST_LETTER),
+    )
+    return tuple(dict.fromkeys((folded, *(fold("".join(way)) for way in ways))))
+
+
+def search_text(texts: Iterable[str]) -> str:
+    """All of them, folded and spelled, a line each."""
+    return LINE.join(dict.fromkeys(form for text in texts if text for form in spelled(text)))
+
+
+def asked_words(text: str) -> list[list[str]]:
+    """What a search text asks for, folded: all words of one of the lists have to be found.
+
+    The whole of it without its blanks, or each of its words.
+    """
+    whole = fold(text)
+    if not whole:
+        return []
+    words = [folded for word in text.split() if (folded := fold(word))]
+    return [[whole]] if len(words) < 2 else [[whole], words]
