@@ -1,7 +1,7 @@
 """Examinations: the text by which one is found: words in both languages, and Chinese also as people type it.
 
 Text and what is asked for are folded in the same way: compatibility forms (full width), case, accents and tones, and
-all blanks go. Chinese words stand there a second time as pinyin and a third time as its first letters. One column
+all blanks and controls go. Chinese words stand there a second time as pinyin and a third time as its first letters. One column
 holds all of it, so that any database can search it: a scan here, a trigram index on the same column elsewhere.
 """
 
@@ -16,13 +16,20 @@ from pypinyin import Style, lazy_pinyin
 
 LINE: Final = "\n"
 """Between the texts, so that nothing is found across two of them."""
-_DROPPED: Final = str.maketrans("", "", "'’·\u200b\u200c\u200d\ufeff")
+_APOSTROPHES: Final = "'’·"
+"""Between syllables of pinyin, and in names."""
 
 
 def fold(text: str) -> str:
     """The form that is compared."""
-    plain = unicodedata.normalize("NFKD", text).casefold().translate(_DROPPED)
-    return "".join(c for c in plain if not unicodedata.combining(c) and not c.isspace())
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in plain if _counts(c))
+
+
+def _counts(c: str) -> bool:
+    # Controls and letters that nobody sees (category C) would end or split what is compared.
+    seen = not c.isspace() and unicodedata.category(c)[0] != "C"
+    return seen and not unicodedata.combining(c) and c not in _APOSTROPHES
 
 
 @functools.lru_cache(maxsize=4096)

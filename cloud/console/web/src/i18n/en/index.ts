@@ -6,10 +6,11 @@ import models from './models';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
+import studies from './studies';
 import system from './system';
 import viewer from './viewer';
 
-const en = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const en = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
 
 export type Messages = typeof en;
 export default en;

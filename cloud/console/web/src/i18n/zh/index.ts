@@ -6,9 +6,10 @@ import models from './models';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
+import studies from './studies';
 import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
 
 export default zh;
