@@ -17,7 +17,7 @@ _OF_CAPTURE: Final = _DELETED.join(
 )
 _OF_IMAGE: Final = _OF_CAPTURE.join(image, image.c.capture_id == examination_capture.c.capture_id)
 _OF_REVIEW: Final = _OF_IMAGE.join(image_review, image_review.c.image_id == image.c.image_id)
-_ID: Final = sa.bindparam("of_object")
+_ID: Final[sa.BindParameter[str]] = sa.bindparam("of_object")
 _BY_NAME: Final[Mapping[str, Prepared]] = {
     "examination_id": Prepared(_DELETED.where(examination.c.examination_id == _ID)),
     "capture_id": Prepared(_OF_CAPTURE.where(examination_capture.c.capture_id == _ID)),

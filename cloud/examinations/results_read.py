@@ -13,7 +13,7 @@ from cloud.db.tables import examination_capture, image, job, result, result_earl
 from cloud.examinations.study_items import StoredResult
 from cloud.line import READ_JOB
 
-_OF: Final = sa.bindparam("of_examination")
+_OF: Final[sa.BindParameter[str]] = sa.bindparam("of_examination")
 _IMAGES: Final = (
     sa.select(image.c.image_id)
     .join(examination_capture, examination_capture.c.capture_id == image.c.capture_id)

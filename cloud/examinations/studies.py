@@ -28,7 +28,7 @@ from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC
 
 PRIORITY: Final = 100
 """Of reading again: whoever stands at the machine goes first."""
-_OF: Final = sa.bindparam("of_examination")
+_OF: Final[sa.BindParameter[str]] = sa.bindparam("of_examination")
 _ONE: Final = Prepared(
     sa.select(
         examination.c.examination_key,

@@ -23,7 +23,7 @@ from cloud.examinations.study_text import search_text
 from cloud.examinations.words import FINDING_WORDS, PLANE_WORDS
 
 _PLANES_MAX: Final = 255
-_OF: Final = sa.bindparam("of_examination")
+_OF: Final[sa.BindParameter[str]] = sa.bindparam("of_examination")
 _NAMED: Final = Prepared(
     sa.select(
         examination.c.number,

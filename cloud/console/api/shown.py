@@ -22,8 +22,9 @@ async def not_deleted(request: Request, services: Injected) -> None:
         return
     named = {name: str(value).lower() for name, value in request.path_params.items() if name in NAMES}
 
-    def hidden(tx: Tx) -> bool:
+    def work(tx: Tx) -> bool:
         return any(is_hidden(tx, name, value) for name, value in named.items())
 
-    if named and await services.database.read(hidden):
+    hidden: bool = bool(named) and await services.database.read(work)
+    if hidden:
         raise HTTPException(404, _UNKNOWN)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from cloud.accounts.audit import Act
 from cloud.accounts.roles import Action, may
 from cloud.console.api import study_models as models
 from cloud.console.api.examination_models import ExaminationRefusedFacts
@@ -152,7 +154,7 @@ def router() -> APIRouter:
                     number=row.number,
                     time=row.time,
                     actor=row.actor,
-                    act=models.Act(row.act),
+                    act=Act(row.act),
                     outcome=row.outcome,
                 )
                 for row in rows
@@ -274,7 +276,7 @@ async def _csv(services: ConsoleServices, asked: StudyFilter) -> AsyncIterator[s
     page = Page(limit=_AT_ONCE)
     while True:
         found = await services.database.read(
-            lambda tx, page=page: read_studies(tx, services.examinations.protocol, asked, page)
+            partial(read_studies, protocol=services.examinations.protocol, wanted=asked, page=page)
         )
         if found:
             yield csv_text(csv_row(study(each, services.site)) for each in found)
