@@ -1,8 +1,8 @@
 """Examinations: the text by which one is found: words in both languages, and Chinese also as people type it.
 
 Text and what is asked for are folded in the same way: compatibility forms (full width), case, accents and tones, and
-all blanks and controls go. Chinese words stand there a second time as pinyin and a third time as its first letters. One column
-holds all of it, so that any database can search it: a scan here, a trigram index on the same column elsewhere.
+all blanks and controls go. Chinese words stand there a second time as pinyin and a third time as its first letters.
+One column holds all of it, so that any database can search it: a scan here, a trigram index on that column elsewhere.
 """
 
 from __future__ import annotations

@@ -153,7 +153,8 @@ def _result(stored: StoredResult, site: Site) -> ResultFacts:
             "probability": told["probability"],
             **{name: lengths.get(name) for name in _LENGTHS},
             "models": [
-                ModelVersion(name=site.sex.label(name), version=used["version"]) for name, used in sorted(models.items())
+                ModelVersion(name=site.sex.label(name), version=used["version"])
+                for name, used in sorted(models.items())
             ],
         }
     )

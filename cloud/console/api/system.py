@@ -14,6 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from cloud.accounts.errors import AccountRefused, Refusal
 from cloud.accounts.values import Principal
+from cloud.console.api.account_models import Refused
 from cloud.console.api.alarms import AlarmNews, alarm_facts
 from cloud.console.api.events import EVENT_STREAM, RETRY_MS
 from cloud.console.api.models import Sentence
@@ -36,6 +37,7 @@ from cloud.console.api.system_models import (
     Value,
     WayOut,
 )
+from cloud.examinations.errors import ExaminationProblem, ExaminationRefused
 from cloud.monitor.book import ALARMS_TOPIC, AlarmBook
 from cloud.monitor.channels import Channel
 from cloud.monitor.errors import AlarmUnknown, ChannelAbsent, RuleInvalid, RuleUnknown, SendFailed
@@ -44,8 +46,12 @@ from cloud.monitor.metrics import HISTORY, METRICS, Metric
 from cloud.monitor.rules import Rule
 
 PAGE_MAX: Final = 200
+_UNKNOWN: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Refused, "description": "There is no such alarm, rule or way out."}
+}
 _INVALID: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": NotSo, "description": "The rule cannot be so."}
+    **_UNKNOWN,
+    422: {"model": NotSo, "description": "The rule cannot be so."},
 }
 
 
@@ -80,24 +86,30 @@ def router() -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         before: Annotated[datetime | None, Query(description="Fired before this.")] = None,
     ) -> Alarms:
-        book = services.monitor.book
+        book, sex = services.monitor.book, services.site.sex
         # A time without a zone could be any hour.
         known = before if before is None or before.tzinfo is not None else None
         past = await book.past(limit, known)
         return Alarms(
-            raised=[alarm_facts(alarm) for alarm in book.raised()],
-            pending=[alarm_facts(alarm) for alarm in book.pending()],
-            past=[alarm_facts(alarm) for alarm in past],
+            raised=[alarm_facts(alarm, sex) for alarm in book.raised()],
+            pending=[alarm_facts(alarm, sex) for alarm in book.pending()],
+            past=[alarm_facts(alarm, sex) for alarm in past],
             next_before=past[-1].fired_time if len(past) == limit else None,
         )
 
-    @routes.post("/alarms/{alarm_id}/acknowledge", summary="Say that one takes care of an alarm")
+    @routes.post(
+        "/alarms/{alarm_id}/acknowledge",
+        summary="Say that one takes care of an alarm",
+        responses=_UNKNOWN,
+    )
     async def acknowledge_alarm(
         services: Injected, signed: Signed, alarm_id: UUID, asked: AcknowledgeAsked
     ) -> AlarmFacts:
-        note = " ".join(asked.note.split()) or None
+        note, sex = " ".join(asked.note.split()) or None, services.site.sex
+        if note is not None and sex.withholds(note):
+            raise ExaminationRefused(ExaminationProblem.SEX_WITHHELD)
         try:
-            return alarm_facts(await services.monitor.book.acknowledge(signed, str(alarm_id), note))
+            return alarm_facts(await services.monitor.book.acknowledge(signed, str(alarm_id), note), sex)
         except AlarmUnknown as error:
             raise AccountRefused(Refusal.UNKNOWN) from error
 
@@ -120,7 +132,7 @@ def router() -> APIRouter:
             return JSONResponse(told.model_dump(), 422)
         return _rule_facts(book, changed)
 
-    @routes.delete("/rules/{rule}", summary="Take a change of a rule back")
+    @routes.delete("/rules/{rule}", summary="Take a change of a rule back", responses=_UNKNOWN)
     async def reset_rule(services: Injected, signed: Signed, rule: str) -> RuleFacts:
         book = services.monitor.book
         try:
@@ -128,7 +140,11 @@ def router() -> APIRouter:
         except RuleUnknown as error:
             raise AccountRefused(Refusal.UNKNOWN) from error
 
-    @routes.post("/ways-out/{channel}/test", summary="Send a test message; the answer says what came of it")
+    @routes.post(
+        "/ways-out/{channel}/test",
+        summary="Send a test message; the answer says what came of it",
+        responses=_UNKNOWN,
+    )
     async def try_way_out(services: Injected, signed: Signed, channel: Channel) -> Trial:
         await services.monitor.book.note_trial(signed, channel.value)
         try:
@@ -170,7 +186,7 @@ def metrics_router() -> APIRouter:
 
 async def alarm_stream(services: ConsoleServices, reader: Principal) -> AsyncIterator[bytes]:
     """Only the alarms. Ends when `reader` may not read any more."""
-    news = AlarmNews(services.monitor.book)
+    news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     after = await services.hub.newest()
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)

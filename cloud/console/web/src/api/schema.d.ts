@@ -2305,6 +2305,8 @@ export interface components {
              * @description Findings of its images after reviews, without abstentions.
              */
             findings: string[];
+            /** @description What gives it its state; null while it is on its way. */
+            lead: components["schemas"]["LeadFacts"] | null;
             /** @description The newest signature; null where there is none. */
             signed: components["schemas"]["SignedFacts"] | null;
             /**
@@ -2810,6 +2812,37 @@ export interface components {
          * @enum {string}
          */
         Language: "en" | "zh";
+        /**
+         * LeadFacts
+         * @description The image or print that gives an examination its state.
+         */
+        LeadFacts: {
+            /**
+             * Capture Id
+             * @description UUID of its print.
+             */
+            capture_id: string;
+            /**
+             * Image Id
+             * @description UUID of the image; null where the print has none.
+             */
+            image_id: string | null;
+            /**
+             * Finding
+             * @description Finding after reviews; null where there is none to rely on.
+             */
+            finding: string | null;
+            /**
+             * Not Normal
+             * @description Probability of not normal by the reading, where it has one.
+             */
+            not_normal: number | null;
+            /**
+             * Reason
+             * @description Why there is no finding; see /api/reasons.
+             */
+            reason: string | null;
+        };
         /**
          * LedgerEntry
          * @description An entry in words; whoever needs to rely on it checks its bytes with its receipt.
@@ -4527,6 +4560,7 @@ export interface components {
              * @description What is added to them then; 0 for CT.
              */
             offset: number;
+            /** @description How many frames its images have, and how fast they follow. */
             frames: components["schemas"]["Frames"];
             /**
              * Left Out
@@ -7698,7 +7732,7 @@ export interface operations {
                 after?: string | null;
                 /** @description `before` of a page. */
                 before?: string | null;
-                /** @description Words of number (#12), pseudonym, device, findings, planes, notes, tags; Chinese, or its pinyin. */
+                /** @description Words of #number, pseudonym, device, findings, planes, notes, tags; Chinese or its pinyin. */
                 text?: string;
                 /** @description Only these. */
                 status?: components["schemas"]["Status"][] | null;
@@ -7819,7 +7853,7 @@ export interface operations {
     export_studies: {
         parameters: {
             query?: {
-                /** @description Words of number (#12), pseudonym, device, findings, planes, notes, tags; Chinese, or its pinyin. */
+                /** @description Words of #number, pseudonym, device, findings, planes, notes, tags; Chinese or its pinyin. */
                 text?: string;
                 /** @description Only these. */
                 status?: components["schemas"]["Status"][] | null;
@@ -13524,6 +13558,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -13669,6 +13712,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description The rule cannot be so. */
             422: {
                 headers: {
@@ -13745,6 +13797,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -13814,6 +13875,15 @@ export interface operations {
             };
             /** @description Not allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

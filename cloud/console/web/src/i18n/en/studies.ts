@@ -1,7 +1,7 @@
 const studies = {
   studies: {
     title: 'Studies',
-    search: 'Number, pseudonym, device, finding, note, tag – Chinese also by pinyin',
+    search: 'Number, pseudonym, finding, note, tag…',
     find: 'Search',
     more: 'More filters',
     fewer: 'Fewer filters',
@@ -104,6 +104,7 @@ const studies = {
     unread: 'Not readable: {reason}',
     abstained: 'needs review',
     difference: 'Differs from the result before',
+    points: '{n} points',
     onlyOne: 'There is one result; a second appears here once the models read again.',
     noImages: 'No image has come yet.',
     noSeries: 'No series of this pseudonym.',
@@ -119,14 +120,6 @@ const studies = {
     done: 'done',
     older: 'Older',
     noLooks: 'Nothing yet.',
-    refused: {
-      UNKNOWN: 'There is no such study or image any more.',
-      STILL_ARRIVING: 'A print is still on its way; delete the study once it has come.',
-      NOTE_EMPTY: 'There is nothing to write.',
-      SEX_WITHHELD: 'The text states the sex of the fetus, which this site does not tell.',
-      REASON_MISSING: 'A reason is needed.',
-      INVALID: 'A reason of at least three letters is needed.',
-    },
   },
 };
 

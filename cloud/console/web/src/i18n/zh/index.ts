@@ -1,5 +1,6 @@
 import type { Messages } from '../en';
 import admin from './admin';
+import exam from './exam';
 import ledger from './ledger';
 import live from './live';
 import models from './models';
@@ -10,6 +11,6 @@ import studies from './studies';
 import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
+const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
 
 export default zh;

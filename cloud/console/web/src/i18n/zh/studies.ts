@@ -106,6 +106,7 @@ const studies: typeof en = {
     unread: '无法判读：{reason}',
     abstained: '需人工复核',
     difference: '与前一结果不同',
+    points: '{n} 个百分点',
     onlyOne: '目前只有一个结果；重新判读后，新结果会列在这里。',
     noImages: '尚无图像。',
     noSeries: '没有该假名的序列。',
@@ -121,14 +122,6 @@ const studies: typeof en = {
     done: '完成',
     older: '更早',
     noLooks: '尚无记录。',
-    refused: {
-      UNKNOWN: '该检查或图像已不存在。',
-      STILL_ARRIVING: '仍有图像正在传输，传输结束后才能删除。',
-      NOTE_EMPTY: '内容为空。',
-      SEX_WITHHELD: '文本说明了胎儿性别，本站点规定不予告知。',
-      REASON_MISSING: '请填写原因。',
-      INVALID: '请填写至少三个字的原因。',
-    },
   },
 };
 
