@@ -30,6 +30,9 @@ from cloud.examinations.study_text import asked_words
 _NONE: Final = -1.0
 """Stands for an age or a probability that is not known: below all others."""
 _E: Final = examination.c
+_WHOLE: Final = sa.select(*_E, study.c.planes, study.c.probability, study.c.disagreed_count).join(
+    study, study.c.number == _E.number
+)
 _KEYS: Final[Mapping[SortBy, sa.ColumnElement[float] | None]] = {
     SortBy.NUMBER: None,
     SortBy.AGE: sa.func.coalesce(_E.age_days, _NONE),
@@ -74,13 +77,15 @@ def read_studies(tx: Tx, protocol: Protocol, wanted: StudyFilter, page: Page) ->
     # A page that ends at a place is read from there backwards.
     backwards = page.before is not None
     ascending = page.ascending is not backwards
-    query = _narrowed(sa.select(*_E, *_of_study()), wanted)
+    query = _narrowed(sa.select(_E.number), wanted)
     place = page.before or page.after
     if place is not None:
         query = query.where(_beyond(columns, place, ascending))
     order = [column.asc() if ascending else column.desc() for column in columns]
-    rows = tx.execute(query.order_by(*order).limit(page.limit)).all()
-    return _studies(tx, protocol, rows[::-1] if backwards else rows)
+    # Numbers alone are sorted: whole rows would be carried through the sort.
+    numbers = [row.number for row in tx.execute(query.order_by(*order).limit(page.limit))]
+    rows = {row.number: row for row in tx.execute(_WHOLE.where(_E.number.in_(numbers)))}
+    return _studies(tx, protocol, [rows[number] for number in (numbers[::-1] if backwards else numbers)])
 
 
 def count_studies(tx: Tx, wanted: StudyFilter) -> int:
@@ -91,8 +96,7 @@ def count_studies(tx: Tx, wanted: StudyFilter) -> int:
 
 def read_study(tx: Tx, protocol: Protocol, examination_id: str) -> Study | None:
     """One study, deleted or not; None where there is none of this id."""
-    query = sa.select(*_E, *_of_study()).join(study, study.c.number == _E.number)
-    rows = tx.execute(query.where(_E.examination_id == examination_id)).all()
+    rows = tx.execute(_WHOLE.where(_E.examination_id == examination_id)).all()
     return next(iter(_studies(tx, protocol, rows)), None)
 
 
@@ -105,10 +109,6 @@ def place_of(found: Study, sort: SortBy) -> Place:
         SortBy.PROBABILITY: _NONE if found.probability is None else found.probability,
     }
     return Place(value=values[sort], number=found.examination.number)
-
-
-def _of_study() -> tuple[sa.ColumnElement[Any], ...]:
-    return (study.c.planes, study.c.probability, study.c.disagreed_count)
 
 
 def _beyond(
@@ -132,14 +132,7 @@ def _narrowed(query: sa.Select[Any], wanted: StudyFilter) -> sa.Select[Any]:
     number = wanted.text.strip().removeprefix("#")
     if wanted.text.strip().startswith("#") and number.isascii() and number.isdecimal() and len(number) <= 18:
         return query.where(_E.number == int(number))
-    ways = asked_words(wanted.text)
-    if ways:
-        query = query.where(_E.number.in_(sa.select(study.c.number).where(sa.or_(*map(_holds_all, ways)))))
-    return query
-
-
-def _holds_all(words: Sequence[str]) -> sa.ColumnElement[bool]:
-    return sa.and_(*(study.c.text.contains(word, autoescape=True) for word in words))
+    return query.where(*(study.c.text.contains(word, autoescape=True) for word in asked_words(wanted.text)))
 
 
 def _studies(tx: Tx, protocol: Protocol, rows: Sequence[Any]) -> list[Study]:

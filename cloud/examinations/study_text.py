@@ -52,13 +52,6 @@ def search_text(texts: Iterable[str]) -> str:
     return LINE.join(dict.fromkeys(form for text in texts if text for form in spelled(text)))
 
 
-def asked_words(text: str) -> list[list[str]]:
-    """What a search text asks for, folded: all words of one of the lists have to be found.
-
-    The whole of it without its blanks, or each of its words.
-    """
-    whole = fold(text)
-    if not whole:
-        return []
-    words = [folded for word in text.split() if (folded := fold(word))]
-    return [[whole]] if len(words) < 2 else [[whole], words]
+def asked_words(text: str) -> list[str]:
+    """The words that a search text asks for, folded, the longest first: it is found where all of them are."""
+    return sorted({folded for word in text.split() if (folded := fold(word))}, key=len, reverse=True)
