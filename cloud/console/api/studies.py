@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,11 +16,13 @@ from cloud.accounts.audit import Act
 from cloud.accounts.roles import Action, may
 from cloud.console.api import study_models as models
 from cloud.console.api.examination_models import ExaminationRefusedFacts
+from cloud.console.api.examinations import shown_examinations
 from cloud.console.api.present import work_item
-from cloud.console.api.present_examinations import examination, signature
+from cloud.console.api.present_examinations import signature
 from cloud.console.api.receipts import receipt
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.console.api.sessions import Signed
+from cloud.console.api.site import Site
 from cloud.console.api.study_present import (
     CSV_HEAD,
     csv_row,
@@ -32,11 +34,13 @@ from cloud.console.api.study_present import (
     study,
 )
 from cloud.db import Tx
+from cloud.examinations.leads import leads_of
 from cloud.examinations.read import read_earlier
 from cloud.examinations.results_read import read_results, read_waiting
 from cloud.examinations.signing import read_signatures
 from cloud.examinations.studies import read_notes
-from cloud.examinations.study_items import Agreement, Page, Reviewing, Signing, SortBy, StudyFilter
+from cloud.examinations.study_items import Agreement, Page, Place, Reviewing, Signing, SortBy, StudyFilter
+from cloud.examinations.study_items import Study as StoredStudy
 from cloud.examinations.study_list import count_studies, place_of, read_studies, read_study
 from cloud.items import Status
 from cloud.publish.worklist import read_examination_items
@@ -238,7 +242,7 @@ def _list(tx: Tx, services: ConsoleServices, asked: StudyFilter, page: Page) -> 
     has_after = bool(ends) and (is_more or backwards)
     has_before = bool(ends) and (page.after is not None or (backwards and is_more))
     return models.StudyList(
-        items=[study(each, services.site) for each in shown],
+        items=_shown(tx, shown, services.site),
         total=count_studies(tx, asked),
         after=ends[-1] if has_after else None,
         before=ends[0] if has_before else None,
@@ -260,12 +264,12 @@ def _detail(tx: Tx, services: ConsoleServices, study_id: str) -> models.StudyDet
     items = read_examination_items(tx, study_id)
     image_ids = [image.image_id for item in items for image in item.images]
     return models.StudyDetail(
-        study=study(stored, site),
+        study=_shown(tx, [stored], site)[0],
         captures=[work_item(item, site) for item in items],
         images=history(image_ids, read_results(tx, study_id), read_waiting(tx, study_id), site),
         notes=[note(each, site) for each in read_notes(tx, study_id)],
         signatures=[signature(each, site) for each in read_signatures(tx, study_id)],
-        earlier=[examination(each, site) for each in read_earlier(tx, protocol, stored.examination)],
+        earlier=shown_examinations(tx, site, read_earlier(tx, protocol, stored.examination)),
     )
 
 
@@ -275,11 +279,21 @@ async def _csv(services: ConsoleServices, asked: StudyFilter) -> AsyncIterator[s
     yield "\ufeff" + csv_text([CSV_HEAD])
     page = Page(limit=_AT_ONCE)
     while True:
-        found = await services.database.read(
-            partial(read_studies, protocol=services.examinations.protocol, wanted=asked, page=page)
-        )
-        if found:
-            yield csv_text(csv_row(study(each, services.site)) for each in found)
-        if len(found) < _AT_ONCE:
+        shown, last = await services.database.read(partial(_part, services=services, asked=asked, page=page))
+        yield csv_text(map(csv_row, shown))
+        if len(shown) < _AT_ONCE:
             return
-        page = replace(page, after=place_of(found[-1], page.sort))
+        page = replace(page, after=last)
+
+
+def _part(
+    tx: Tx, services: ConsoleServices, asked: StudyFilter, page: Page
+) -> tuple[list[models.Study], Place | None]:
+    """A page of the table, and where it ends."""
+    found = read_studies(tx, services.examinations.protocol, asked, page)
+    return _shown(tx, found, services.site), place_of(found[-1], page.sort) if found else None
+
+
+def _shown(tx: Tx, found: Sequence[StoredStudy], site: Site) -> list[models.Study]:
+    leads = leads_of(tx, [each.examination for each in found])
+    return [study(each, site, leads.get(each.examination.examination_id)) for each in found]

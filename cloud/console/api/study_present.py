@@ -19,6 +19,7 @@ from cloud.console.api.study_models import (
     StudyNote,
 )
 from cloud.examinations.brief import of_result
+from cloud.examinations.leads import Lead
 from cloud.examinations.study_items import Note, Place, StoredResult
 from cloud.examinations.study_items import Study as StoredStudy
 
@@ -48,11 +49,11 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _LENGTHS: Final = ("hc_mm", "bpd_mm", "ofd_mm", "ventricle_width_mm")
 
 
-def study(stored: StoredStudy, site: Site) -> Study:
+def study(stored: StoredStudy, site: Site, lead: Lead | None) -> Study:
     """A study as the page shows it."""
     gone = stored.deleted
     return Study(
-        examination=examination(stored.examination, site),
+        examination=examination(stored.examination, site, lead),
         planes=site.sex.facts(list(stored.planes)),
         probability=stored.probability,
         disagreed_count=stored.disagreed_count,
