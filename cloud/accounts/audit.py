@@ -7,7 +7,7 @@ patient data: objects are named by id, persons by the name that they sign in wit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -69,6 +69,15 @@ class Act(StrEnum):
     EXAMINATION_MOVE = "examination_move"
     EXAMINATION_AGE = "examination_age"
     PROTOCOL_TICK = "protocol_tick"
+    STUDY_LIST_LOOK = "study_list_look"
+    STUDY_LOOK = "study_look"
+    STUDIES_EXPORT = "studies_export"
+    """A table of studies left the server as a file."""
+    STUDY_NOTE = "study_note"
+    STUDY_TAG = "study_tag"
+    STUDY_DELETE = "study_delete"
+    STUDY_RESTORE = "study_restore"
+    REANALYSE = "reanalyse"
     AUDIT_LOOK = "audit_look"
     SERIES_LIST_LOOK = "series_list_look"
     SERIES_LOOK = "series_look"
@@ -208,6 +217,13 @@ def search(tx: Tx, wanted: Search, limit: int) -> list[AuditEntry]:
     if wanted.refused is not None:
         query = query.where(c.outcome != DONE if wanted.refused else c.outcome == DONE)
     return [_entry(row) for row in tx.execute(query)]
+
+
+def about(tx: Tx, object_ids: Sequence[str], before: int | None, limit: int) -> list[AuditEntry]:
+    """Up to `limit` rows about any of these objects, newest first; those before a number where given."""
+    c = audit_entry.c
+    query = sa.select(*c).where(c.object_id.in_(object_ids)).order_by(c.number.desc()).limit(limit)
+    return [_entry(row) for row in tx.execute(query if before is None else query.where(c.number < before))]
 
 
 def check_chain(tx: Tx) -> Iterator[AuditEntry]:

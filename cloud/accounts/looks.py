@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from cloud.accounts.audit import Act, AuditEntry, Search, search
+from cloud.accounts.audit import Act, AuditEntry, Search, about, search
 from cloud.accounts.errors import Refusal
 from cloud.accounts.services import AccountServices
 from cloud.accounts.values import Principal
@@ -69,6 +70,10 @@ class Looks:
     def enter(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
         """Adds a change of something that is no account, in the transaction that makes it."""
         self._services.note(tx, act, actor=by.actor, origin=by.address, object_id=object_id)
+
+    async def about(self, object_ids: Sequence[str], before: int | None, limit: int) -> list[AuditEntry]:
+        """Rows about any of these objects, newest first."""
+        return await self._services.database.read(lambda tx: about(tx, object_ids, before, limit))
 
     async def search(self, by: Principal, wanted: Search, limit: int) -> list[AuditEntry]:
         """Rows of the audit, newest first; that they were looked at is itself a row."""

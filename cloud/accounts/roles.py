@@ -30,6 +30,12 @@ class Action(StrEnum):
     """Sign an examination."""
     ARRANGE = "arrange"
     """Move prints between examinations, give a gestational age, tick what was seen."""
+    REANALYSE = "reanalyse"
+    """Have images read again by the models that are live."""
+    DELETE = "delete"
+    """Delete an examination so that it can be restored, and restore it."""
+    SEE_LOOKS = "see_looks"
+    """Who looked at one examination, and what was done with it."""
     ACKNOWLEDGE_ALARMS = "acknowledge_alarms"
     """Say that one takes care of an alarm."""
     MANAGE_ALARMS = "manage_alarms"
@@ -56,6 +62,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.REVIEW: True,
         Action.SIGN: True,
         Action.ARRANGE: True,
+        Action.REANALYSE: True,
+        Action.DELETE: True,
+        Action.SEE_LOOKS: True,
         Action.ACKNOWLEDGE_ALARMS: True,
         Action.MANAGE_ALARMS: False,
         Action.READ_AUDIT: False,
@@ -71,6 +80,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.REVIEW: False,
         Action.SIGN: False,
         Action.ARRANGE: True,
+        Action.REANALYSE: False,
+        Action.DELETE: False,
+        Action.SEE_LOOKS: False,
         Action.ACKNOWLEDGE_ALARMS: False,
         Action.MANAGE_ALARMS: False,
         Action.READ_AUDIT: False,
@@ -86,6 +98,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.REVIEW: False,
         Action.SIGN: False,
         Action.ARRANGE: False,
+        Action.REANALYSE: True,
+        Action.DELETE: False,
+        Action.SEE_LOOKS: False,
         Action.ACKNOWLEDGE_ALARMS: False,
         Action.MANAGE_ALARMS: False,
         Action.READ_AUDIT: False,
@@ -102,6 +117,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.REVIEW: False,
         Action.SIGN: False,
         Action.ARRANGE: False,
+        Action.REANALYSE: False,
+        Action.DELETE: False,
+        Action.SEE_LOOKS: False,
         Action.ACKNOWLEDGE_ALARMS: True,
         Action.MANAGE_ALARMS: True,
         Action.READ_AUDIT: True,
@@ -117,6 +135,9 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.REVIEW: True,
         Action.SIGN: False,
         Action.ARRANGE: True,
+        Action.REANALYSE: True,
+        Action.DELETE: True,
+        Action.SEE_LOOKS: True,
         Action.ACKNOWLEDGE_ALARMS: True,
         Action.MANAGE_ALARMS: True,
         Action.READ_AUDIT: True,

@@ -54,7 +54,8 @@ def build_console(
                 clock=services.clock,
                 sex=sex,
                 protocol=site_protocol(config),
-            )
+            ),
+            services.jobs,
         ),
         site=Site(thresholds=site_thresholds(config), sex=sex),
         monitor=monitor,

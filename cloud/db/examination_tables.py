@@ -50,6 +50,11 @@ examination: Final = Table(
     Column("signed_by", String(80), nullable=True),
     Column("signed_digest", LargeBinary(32), nullable=True, comment="over what was signed"),
     Column("changed_after_signing", Boolean, nullable=False),
+    Column("deleted_time", UtcTime, nullable=True),
+    Column("deleted_by", String(80), nullable=True, comment="actor"),
+    Column("deleted_reason", Text, nullable=True, comment="free text"),
+    Column("deleted_key", String(64), nullable=True, comment="examination_key while it is deleted"),
+    Index("ix_examination_deleted_time_number", "deleted_time", "number"),
     Index("ix_examination_newest_slot", "newest_slot"),
     Index("ix_examination_state_newest_slot", "state", "newest_slot"),
     Index("ix_examination_device_id_state_newest_slot", "device_id", "state", "newest_slot"),
@@ -87,6 +92,7 @@ image_brief: Final = Table(
     ),
     Column("ledger_index", BigInteger, nullable=False, comment="of the result"),
     Column("review_index", BigInteger, nullable=True, comment="in the ledger, of the newest review"),
+    Column("probability", Float, nullable=True, comment="of an anomaly, as the reading alone gives it"),
 )
 
 image_review: Final = Table(

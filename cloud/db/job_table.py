@@ -92,6 +92,25 @@ class JobTable:
         }
         insert_once(tx, job, (job.c.kind, job.c.subject_id), values)
 
+    def enqueue_again(self, tx: Tx, kind: str, subject_id: str, priority: int) -> bool:
+        """Queues a job anew where it is done or held, or was never queued; False where it waits already.
+
+        Its fencing token goes on growing: whoever held it before stores nothing.
+        """
+        values = {
+            "state": JobState.QUEUED,
+            "priority": priority,
+            "attempts": 0,
+            "not_before_time": self._now(),
+            "last_reason": None,
+        }
+        this = (job.c.kind == kind) & (job.c.subject_id == subject_id)
+        ended = job.c.state.in_((JobState.DONE, JobState.HELD))
+        if tx.execute(sa.update(job).where(this, ended).values(values)).rowcount:
+            return True
+        new = {**values, "kind": kind, "subject_id": subject_id, "fencing_token": 0}
+        return insert_once(tx, job, (job.c.kind, job.c.subject_id), new)
+
     def claim(self, tx: Tx, kind: str, limit: int) -> list[Lease]:
         """Leases up to `limit` jobs, lowest priority number first, then oldest: those queued and due, or
         leased by a worker whose lease has ended. One whose last allowed lease ended is held instead.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from cloud.db import Tx
+
+WAITING: Final = ("queued", "leased")
+"""States of a job that is still to be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,10 @@ class Jobs(Protocol):
 
     def enqueue(self, tx: Tx, kind: str, subject_id: str, priority: int) -> None:
         """Queues a job once: a repeat for the same kind and subject changes nothing."""
+        ...
+
+    def enqueue_again(self, tx: Tx, kind: str, subject_id: str, priority: int) -> bool:
+        """Queues a job anew where it is done or held, or was never queued; False where it waits already."""
         ...
 
     def claim(self, tx: Tx, kind: str, limit: int) -> list[Lease]:

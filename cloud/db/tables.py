@@ -40,6 +40,10 @@ from cloud.db.examination_tables import protocol_tick as protocol_tick
 from cloud.db.series_tables import series as series
 from cloud.db.series_tables import series_file as series_file
 from cloud.db.series_tables import series_upload as series_upload
+from cloud.db.study_tables import result_earlier as result_earlier
+from cloud.db.study_tables import study as study
+from cloud.db.study_tables import study_note as study_note
+from cloud.db.study_tables import study_tag as study_tag
 from cloud.db.times import UtcTime
 
 device = Table(

@@ -1,4 +1,4 @@
-"""Examinations: captures of an earlier version get theirs when the server starts, by the same functions as new ones."""
+"""Examinations: what an earlier version left gets its place at a start, by the same functions as what is new."""
 
 from __future__ import annotations
 
@@ -7,21 +7,38 @@ from typing import Final
 import sqlalchemy as sa
 
 from cloud.db import Database, Tx
-from cloud.db.tables import capture, examination_capture
+from cloud.db.tables import capture, examination, examination_capture, study
 from cloud.examinations.binding import join
 from cloud.examinations.refresh import refresh_of_capture
+from cloud.examinations.study_row import write_row
 
 _AT_ONCE: Final = 200
 
 
 async def adopt(database: Database, gap_s: float) -> int:
-    """Puts every capture that has no examination into one by device and time; how many. A repeat changes nothing."""
+    """Puts every capture that has no examination into one by device and time, and makes every examination one that
+    is found; how many captures. A repeat changes nothing."""
     adopted = 0
     while True:
         count = await database.write(lambda tx: _adopt_some(tx, gap_s))
         adopted += count
         if count < _AT_ONCE:
-            return adopted
+            break
+    while await database.write(_make_found) == _AT_ONCE:
+        pass
+    return adopted
+
+
+def _make_found(tx: Tx) -> int:
+    rows = tx.execute(
+        sa.select(examination.c.examination_id)
+        .outerjoin(study, study.c.number == examination.c.number)
+        .where(study.c.number.is_(None))
+        .limit(_AT_ONCE)
+    ).all()
+    for row in rows:
+        write_row(tx, row.examination_id)
+    return len(rows)
 
 
 def _adopt_some(tx: Tx, gap_s: float) -> int:

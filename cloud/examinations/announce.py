@@ -19,9 +19,12 @@ _CAPTURES: Final = Prepared(
 )
 
 
-def announce(tx: Tx, examination_id: str, now: datetime, *, every_capture: bool = False) -> None:
+def announce(
+    tx: Tx, examination_id: str, now: datetime, *, every_capture: bool = False, gone: bool = False
+) -> None:
     """Brings the examination up to date and announces it by its newest capture; or, where each capture is shown
-    otherwise now, by all of them."""
+    otherwise now, by all of them. `gone`: it is not shown any more."""
     rows = _CAPTURES.all(tx, {"of_examination": examination_id})
     for row in rows if every_capture else rows[:1]:
-        outbox.append(tx, capture_id=row.capture_id, device_id=row.device_id, time=now)
+        named = examination_id if gone else None
+        outbox.append(tx, capture_id=row.capture_id, device_id=row.device_id, time=now, examination_id=named)

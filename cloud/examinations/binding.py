@@ -69,7 +69,11 @@ _NEWEST_OF_DEVICE: Final = Prepared(
         examination.c.capture_count,
     )
     .join(examination, examination.c.examination_id == examination_capture.c.examination_id)
-    .where(examination_capture.c.device_id == sa.bindparam("of_device"))
+    .where(
+        examination_capture.c.device_id == sa.bindparam("of_device"),
+        # A print that comes now is not hidden with what was deleted.
+        examination.c.deleted_time.is_(None),
+    )
     .order_by(examination_capture.c.slot.desc())
     .limit(1)
 )

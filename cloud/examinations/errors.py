@@ -28,6 +28,8 @@ class ExaminationProblem(StrEnum):
     WOULD_BE_EMPTY = "WOULD_BE_EMPTY"
     ITEM_UNKNOWN = "ITEM_UNKNOWN"
     SEX_WITHHELD = "SEX_WITHHELD"
+    STILL_ARRIVING = "STILL_ARRIVING"
+    NOTE_EMPTY = "NOTE_EMPTY"
 
 
 STATUS: Final[Mapping[ExaminationProblem, tuple[int, str]]] = {
@@ -69,6 +71,11 @@ STATUS: Final[Mapping[ExaminationProblem, tuple[int, str]]] = {
         "The text states the sex of the fetus, which this site does not tell; leave it out. "
         "文本说明了胎儿性别，本站点规定不予告知，请删除。",
     ),
+    ExaminationProblem.STILL_ARRIVING: (
+        409,
+        "A print of it is still on its way; delete it once that has come or was given up.",
+    ),
+    ExaminationProblem.NOTE_EMPTY: (422, "There is nothing to write."),
 }
 """HTTP status and sentence of each code."""
 

@@ -23,9 +23,11 @@ EARLIER_MAX: Final = 20
 _AFTER_ALL: Final = "\x7f"
 """Behind every letter of a pseudonym."""
 _COLUMNS: Final = sa.select(*examination.c)
-_ONE: Final = Prepared(_COLUMNS.where(examination.c.examination_id == sa.bindparam("of_examination")))
+_SHOWN: Final = examination.c.deleted_time.is_(None)
+_ONE: Final = Prepared(_COLUMNS.where(examination.c.examination_id == sa.bindparam("of_examination"), _SHOWN))
 _EARLIER: Final = Prepared(
     _COLUMNS.where(
+        _SHOWN,
         examination.c.patient_key == sa.bindparam("of_patient"),
         examination.c.examination_id != sa.bindparam("but"),
         examination.c.newest_slot < sa.bindparam("before"),
@@ -48,9 +50,9 @@ class Wanted:
 
 
 def read_examination(tx: Tx, protocol: Protocol, examination_id: str) -> Examination | None:
-    """One examination as it is now; None where there is none of this id."""
+    """One examination as it is now; None where there is none of this id, or a deleted one."""
     row = _ONE.first(tx, {"of_examination": examination_id})
-    return None if row is None else _examinations(tx, protocol, [row])[0]
+    return None if row is None else examinations_of(tx, protocol, [row])[0]
 
 
 def read_earlier(tx: Tx, protocol: Protocol, of: Examination) -> list[Examination]:
@@ -58,7 +60,7 @@ def read_earlier(tx: Tx, protocol: Protocol, of: Examination) -> list[Examinatio
     if of.patient_key is None:
         return []
     asked = {"of_patient": of.patient_key, "but": of.examination_id, "before": of.newest_slot}
-    return _examinations(tx, protocol, _EARLIER.all(tx, asked))
+    return examinations_of(tx, protocol, _EARLIER.all(tx, asked))
 
 
 def read_list(
@@ -70,7 +72,7 @@ def read_list(
         rows = rows.where(examination.c.state.in_([state.value for state in wanted.states]))
     if before is not None:
         rows = rows.where(examination.c.newest_slot < before)
-    return _examinations(tx, protocol, tx.execute(rows).all())
+    return examinations_of(tx, protocol, tx.execute(rows).all())
 
 
 def count_by_state(tx: Tx, wanted: Wanted) -> dict[Status, int]:
@@ -82,6 +84,7 @@ def count_by_state(tx: Tx, wanted: Wanted) -> dict[Status, int]:
 
 def _narrowed(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     c = examination.c
+    query = query.where(_SHOWN)
     if wanted.device_id is not None:
         query = query.where(c.device_id == wanted.device_id)
     text = (wanted.text or "").strip()
@@ -99,7 +102,8 @@ def _narrowed(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     return query
 
 
-def _examinations(tx: Tx, protocol: Protocol, rows: Sequence[Any]) -> list[Examination]:
+def examinations_of(tx: Tx, protocol: Protocol, rows: Sequence[Any]) -> list[Examination]:
+    """The examinations of rows that have the columns of their table."""
     coverage = read_coverage(tx, protocol, [row.examination_id for row in rows])
     return [
         _examination(row, sum(one.is_seen for one in coverage[row.examination_id]), protocol) for row in rows

@@ -10,10 +10,21 @@ import sqlalchemy as sa
 
 from cloud.db import Tx, prepared
 from cloud.db.prepared import Prepared
-from cloud.db.tables import capture, examination, examination_capture, image, image_brief, protocol_tick
+from cloud.db.tables import (
+    capture,
+    examination,
+    examination_capture,
+    image,
+    image_brief,
+    protocol_tick,
+    study,
+    study_note,
+    study_tag,
+)
 from cloud.examinations import brief
 from cloud.examinations.content import content_digest
 from cloud.examinations.states import OF_CAPTURE, examination_state
+from cloud.examinations.study_row import write_row
 from cloud.items import CaptureState, Status
 
 _FINDINGS_MAX: Final = 255
@@ -72,14 +83,14 @@ def refresh_of_capture(tx: Tx, capture_id: str, now: datetime) -> None:
 
 
 def refresh(tx: Tx, examination_id: str, now: datetime) -> None:
-    """Counts, state, findings and whether it changed after it was signed, as of this transaction.
+    """Counts, state, findings, how it is found, and whether it changed after it was signed, as of this transaction.
 
     An examination without captures disappears.
     """
     of = {"of_examination": examination_id}
     captures = _CAPTURES.all(tx, of)
     if not captures:
-        for table in (protocol_tick, examination):
+        for table in (protocol_tick, study_note, study_tag, study, examination):
             tx.execute(sa.delete(table).where(table.c.examination_id == examination_id))
         return
     values = {**_derived(tx, of, captures), "updated_time": now}
@@ -88,6 +99,7 @@ def refresh(tx: Tx, examination_id: str, now: datetime) -> None:
         digest = content_digest(tx, examination_id, signed.age_days)
         values["changed_after_signing"] = digest != signed.signed_digest
     prepared.change(tx, examination.c.examination_id, examination_id, values)
+    write_row(tx, examination_id)
 
 
 def _derived(tx: Tx, of: Mapping[str, str], captures: list[Any]) -> dict[str, Any]:

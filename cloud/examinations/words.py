@@ -17,6 +17,17 @@ PLANES: Final = ("brain", "abdomen", "femur", "thorax", "other")
 """Planes that an image can show; a test compares them with the labels of the shipped model."""
 SUBPLANES: Final = ("trans-thalamic", "trans-ventricular", "trans-cerebellar")
 """Planes of the brain, likewise."""
+PLANE_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "brain": ("brain", "head", "头部", "颅脑"),
+    "abdomen": ("abdomen", "腹部"),
+    "femur": ("femur", "股骨"),
+    "thorax": ("thorax", "chest", "胸部"),
+    "other": ("other", "其他"),
+    "trans-thalamic": ("trans-thalamic", "丘脑水平横切面"),
+    "trans-ventricular": ("trans-ventricular", "侧脑室水平横切面"),
+    "trans-cerebellar": ("trans-cerebellar", "小脑水平横切面"),
+}
+"""Plane or plane of the brain to what people call it; a test compares the keys with both lists above."""
 
 
 def findings_named(text: str) -> list[str]:

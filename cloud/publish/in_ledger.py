@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from cloud.db import Tx
-from cloud.db.tables import image, part, result
+from cloud.db.tables import image, part, result, result_earlier
 
 
 def entries_about(tx: Tx, object_id: str) -> list[int]:
@@ -16,8 +16,11 @@ def entries_about(tx: Tx, object_id: str) -> list[int]:
     queries = (
         sa.select(part.c.ledger_index).where(part.c.capture_id == object_id),
         sa.select(part.c.ledger_index).join(image, of_part).where(image.c.image_id == object_id),
-        sa.select(result.c.ledger_index)
-        .join(image, image.c.image_id == result.c.image_id)
-        .where(sa.or_(image.c.capture_id == object_id, image.c.image_id == object_id)),
+        *(
+            sa.select(each.c.ledger_index)
+            .join(image, image.c.image_id == each.c.image_id)
+            .where(sa.or_(image.c.capture_id == object_id, image.c.image_id == object_id))
+            for each in (result, result_earlier)
+        ),
     )
     return sorted({int(row[0]) for query in queries for row in tx.execute(query)})

@@ -105,6 +105,8 @@ _CAPTURES: Final = (
     )
     .outerjoin(examination_capture, examination_capture.c.capture_id == capture.c.capture_id)
     .outerjoin(examination, examination.c.examination_id == examination_capture.c.examination_id)
+    # Those of a deleted examination are not there until it is restored.
+    .where(examination.c.deleted_time.is_(None))
 )
 _CAPTURE: Final = Prepared(_CAPTURES.where(capture.c.capture_id == sa.bindparam("of_capture")))
 _IMAGE_SOURCE: Final = Prepared(

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import agent, engines, ingest, line, outcome, reslice, sorting, viewer
+from tests.bench import agent, console, engines, ingest, line, outcome, reslice, sorting, viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "agent": agent.idle,
     "ferns": sorting.ferns,
     "reslice": reslice.oblique_slice,
+    "studies": console.studies,
     "viewer": viewer.planes_of_a_series,
 }
 

@@ -51,11 +51,22 @@ def _report(console: RunningConsole) -> str:
     return f"/report/{item.examination.examination_id}"
 
 
+def _study(console: RunningConsole) -> str:
+    return _report(console).replace("/report/", "/studies/") + "?tab=results"
+
+
+def _studies(console: RunningConsole) -> str:
+    _report(console)
+    return "/studies?signing=unsigned&device_id=us-room-3"
+
+
 PAGES: Final[Mapping[str, Callable[[RunningConsole], Visit]]] = {
     "/": lambda console: Visit(path="/"),
     "/live": lambda console: Visit(path="/live"),
     "/live/{examination_id}": lambda console: Visit(path=_live(console), role=Role.DOCTOR),
     "/report/{examination_id}": lambda console: Visit(path=_report(console), role=Role.DOCTOR),
+    "/studies": lambda console: Visit(path=_studies(console), role=Role.DOCTOR),
+    "/studies/{study_id}": lambda console: Visit(path=_study(console), role=Role.DOCTOR),
     "/login": lambda console: Visit(path="/login", role=None),
     "/welcome": lambda console: Visit(path="/welcome", role=None),
     "/account": lambda console: Visit(path="/account"),

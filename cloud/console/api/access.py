@@ -91,6 +91,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/viewer"): _OPEN,
     ("GET", "/viewer/{series_id}"): _OPEN,
     ("GET", "/report/{examination_id}"): _OPEN,
+    ("GET", "/studies"): _OPEN,
+    ("GET", "/studies/{study_id}"): _OPEN,
     ("GET", "/login"): _OPEN,
     ("GET", "/welcome"): _OPEN,
     ("GET", "/unlocked"): _OPEN,
@@ -149,6 +151,19 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("POST", "/api/images/{image_id}/reviews"): Rule(standing=Standing.PERSON, action=Action.REVIEW),
     ("GET", "/api/images/{image_id}/reviews"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/reviews/{review_id}.txt"): _looks(Act.RECEIPT_LOOK, "review_id"),
+    ("GET", "/api/studies"): _looks(Act.STUDY_LIST_LOOK),
+    ("GET", "/api/studies.csv"): Rule(
+        standing=Standing.SIGNED_IN, action=Action.SEE_IMAGES, look=Act.STUDIES_EXPORT, export=True
+    ),
+    ("GET", "/api/studies/{study_id}"): _looks(Act.STUDY_LOOK, "study_id"),
+    # Doctors answer for their patients: they see who looked at a study, though not the whole audit.
+    ("GET", "/api/studies/{study_id}/looks"): Rule(standing=Standing.PERSON, action=Action.SEE_LOOKS),
+    ("GET", "/api/studies/{study_id}/results/{ledger_index}.txt"): _looks(Act.RECEIPT_LOOK, "study_id"),
+    ("POST", "/api/studies/{study_id}/reanalyse"): Rule(standing=Standing.PERSON, action=Action.REANALYSE),
+    ("POST", "/api/studies/deletions"): Rule(standing=Standing.PERSON, action=Action.DELETE),
+    ("POST", "/api/studies/{study_id}/restore"): Rule(standing=Standing.PERSON, action=Action.DELETE),
+    ("POST", "/api/studies/tags"): _ARRANGE,
+    ("POST", "/api/studies/{study_id}/notes"): _ARRANGE,
     ("GET", "/api/images/{image_id}/scale"): _looks(Act.IMAGE_LOOK, "image_id"),
     ("GET", "/api/growth/{measure}"): _SIGNED_IN,
     ("GET", "/api/series"): _looks(Act.SERIES_LIST_LOOK),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -30,6 +30,7 @@ from cloud.console.api import (
     scales,
     series,
     sessions,
+    studies,
     system,
     tokens,
     uploads,
@@ -41,6 +42,7 @@ from cloud.console.api.guard import Guard
 from cloud.console.api.measure import Measure
 from cloud.console.api.page import STATIC_DIR, mount_page
 from cloud.console.api.services import ConsoleServices
+from cloud.console.api.shown import not_deleted
 from cloud.errors import RetryLater
 from cloud.examinations.errors import STATUS, ExaminationRefused
 
@@ -110,12 +112,15 @@ def _described_api() -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(not_deleted)],
         generate_unique_id_function=_operation_id,
     )
     app.include_router(captures.router())
     app.include_router(examinations.router())
     app.include_router(reports.router())
     app.include_router(acts.router())
+    app.include_router(studies.router())
+    app.include_router(studies.acts_router())
     app.include_router(events.router())
     app.include_router(pictures.router())
     app.include_router(assessments.router())

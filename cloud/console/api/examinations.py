@@ -59,7 +59,7 @@ def router() -> APIRouter:
         wanted = Wanted(states=status or (), device_id=device_id, text=text)
 
         def read(tx: Tx) -> ExaminationList:
-            items = _shown(tx, services.site, read_list(tx, protocol, wanted, limit, before))
+            items = shown_examinations(tx, services.site, read_list(tx, protocol, wanted, limit, before))
             return ExaminationList(
                 items=items,
                 next_before=items[-1].newest_slot if len(items) == limit else None,
@@ -92,7 +92,8 @@ def router() -> APIRouter:
     return routes
 
 
-def _shown(tx: Tx, site: Site, stored: Sequence[StoredExamination]) -> list[Examination]:
+def shown_examinations(tx: Tx, site: Site, stored: Sequence[StoredExamination]) -> list[Examination]:
+    """Examinations as the page shows them, each with what gives it its state."""
     leads = leads_of(tx, stored)
     return [examination(each, site, leads.get(each.examination_id)) for each in stored]
 
@@ -103,7 +104,7 @@ def _detail(tx: Tx, services: ConsoleServices, examination_id: str, cursor: int)
     if stored is None:
         return None
     coverage = read_coverage(tx, protocol, [examination_id])[examination_id]
-    now, *earlier = _shown(tx, services.site, [stored, *read_earlier(tx, protocol, stored)])
+    now, *earlier = shown_examinations(tx, services.site, [stored, *read_earlier(tx, protocol, stored)])
     return ExaminationDetail(
         examination=now,
         captures=[work_item(item, services.site) for item in read_examination_items(tx, examination_id)],

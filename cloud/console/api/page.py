@@ -43,6 +43,8 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
     @routes.get("/viewer")
     @routes.get("/viewer/{series_id}")
     @routes.get("/report/{examination_id}")
+    @routes.get("/studies")
+    @routes.get("/studies/{study_id}")
     @routes.get("/login")
     @routes.get("/welcome")
     @routes.get("/unlocked")

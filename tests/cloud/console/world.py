@@ -28,6 +28,7 @@ from cloud.console.api.services import ConsoleServices
 from cloud.console.api.site import Site
 from cloud.db import Tx
 from cloud.db.insert import insert_once
+from cloud.db.job_table import JobTable
 from cloud.db.migrate import upgrade
 from cloud.db.sqlite import SqliteDatabase
 from cloud.db.tables import capture, device, image, part, result, upload
@@ -357,7 +358,7 @@ async def open_world(
         series=series,
         ledger=ledger,
         ledger_dir=ledger_dir,
-        examinations=make_examinations(examinations),
+        examinations=make_examinations(examinations, JobTable(clock)),
         engine=engine,
         site=Site(sex=sex),
         monitor=await made_monitor(folder, database, ledger, hub, bus, clock, senders or {}),

@@ -159,8 +159,11 @@ TAKEN_FREELY: Final = {
     "AcknowledgeAsked.note",
     "ReviewAsked.note",
     "SignatureAsked.override",
+    "DeletionAsked.reason",
+    "NoteAsked.note",
+    "TaggingAsked.tag",
 }
-"""Texts of persons about an examination: refused where they state the sex (tests of reviews and signatures)."""
+"""Texts of persons about an examination: refused where they state the sex (tests of reviews, signatures, studies)."""
 TAKEN_OF_A_LIST: Final = {
     "CorrectedGiven.plane",
     "CorrectedGiven.finding",
@@ -263,6 +266,13 @@ GIVEN_GUARDED: Final = {
     "ProtocolState.source": "SexPolicy.text",
     "AlarmFacts.note": "SexPolicy.text",
     "Assessed.growth": "SexPolicy.facts",
+    "DeletedFacts.reason": "SexPolicy.text",
+    "StudyNote.note": "SexPolicy.text",
+    "Study.tags": "SexPolicy.text",
+    "Study.planes": "SexPolicy.facts",
+    "ResultFacts.plane": "SexPolicy.facts",
+    "ResultFacts.finding": "SexPolicy.facts",
+    "ModelVersion.name": "SexPolicy.label",
     "FileAccount.path": "SexPolicy.text",
     "SeriesFacts.body_part": "SexPolicy.label",
     "SeriesFacts.modality": "SexPolicy.label",
@@ -273,6 +283,8 @@ GIVEN_GUARDED: Final = {
 }
 """Single fields, and what they pass."""
 IDS_AND_DIGESTS: Final = {
+    "ImageHistory.image_id", "Reanalysis.image_ids", "StudiesDone.done", "StudyList.after", "StudyList.before",
+    "StudyNote.note_id",
     "Agent.device_id", "AlarmFacts.alarm_id", "AlarmFacts.subject", "AuditRow.digest", "AuditRow.object_id",
     "AuditRow.origin", "Belonging.examination_id", "Belonging.patient_key", "CodesOffered.qr", "CodesOffered.secret",
     "CodesOffered.uri", "ConsistencyProof.hashes", "DeviceShown.device_id", "DeviceShown.verifier_key",
@@ -289,6 +301,7 @@ IDS_AND_DIGESTS: Final = {
     "WorkImage.sha256", "WorkItem.capture_id", "WorkItem.device_id", "WorkItem.examination_id", "WorkItem.trace_id",
 }  # fmt: skip
 NAMES_OF_USERS_AND_MACHINES: Final = {
+    "DeletedFacts.by", "StudyLook.actor", "StudyNote.by",
     "AlarmFacts.acknowledged_by", "AuditRow.actor", "ExaminationAge.by", "LedgerEntry.by", "ModelEventShown.actor",
     "NameToSignIn.name", "ProtocolItem.ticked_by", "Review.reviewer", "RuleFacts.changed_by", "SessionFacts.name",
     "SessionFacts.provider", "Signature.signer", "SignedFacts.by", "TokenFacts.created_by", "TokenFacts.name",
@@ -302,6 +315,7 @@ OF_MODELS: Final = {
 }  # fmt: skip
 """What an administrator manages: it says what a model can tell, never what a fetus is; readings pass the border."""
 OUR_OWN_WORDS: Final = {
+    "ModelVersion.version", "ResultFacts.reason", "StudyLook.outcome",
     "AlarmFacts.rule", "Assessed.notice", "AuditRow.outcome", "ExaminationAge.text", "ExaminationList.counts",
     "ExaminationRefusedFacts.detail", "GrowthCurves.formula", "GrowthCurves.name", "GrowthCurves.reference",
     "Health.failing", "LeadFacts.reason", "LedgerEntry.fields", "LedgerEntry.kind", "LedgerEntry.text", "NotSo.detail",

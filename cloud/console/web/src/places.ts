@@ -14,6 +14,7 @@ export type Place = {
 
 export const PLACES: Place[] = [
   { to: '/live', icon: 'live', title: 'nav.live', actions: ['see_images'] },
+  { to: '/studies', icon: 'studies', title: 'studies.title', actions: ['see_images'] },
   { to: '/viewer', icon: 'viewer', title: 'viewer.nav', actions: ['see_images'] },
   { to: '/ledger', icon: 'ledger', title: 'ledger.title', actions: ['see_system'] },
   { to: '/system', icon: 'system', title: 'nav.system', actions: ['see_system'] },

@@ -46,6 +46,18 @@ export const router = createRouter({
       component: () => import('./pages/Report.vue'),
       meta: { title: 'report.title', action: images },
     },
+    {
+      path: '/studies',
+      name: 'studies',
+      component: () => import('./pages/studies/StudyList.vue'),
+      meta: { title: 'studies.title', action: images },
+    },
+    {
+      path: '/studies/:study',
+      name: 'study',
+      component: () => import('./pages/studies/OneStudy.vue'),
+      meta: { title: 'studies.title', action: images },
+    },
     { path: '/login', name: 'login', component: Login, meta: { title: 'login.title', open: true } },
     { path: '/welcome', name: 'welcome', component: Welcome, meta: { title: 'welcome.title', open: true } },
     {

@@ -64,6 +64,10 @@ export type VersionShown = Schemas['VersionShown'];
 export type CardShown = Schemas['CardShown'];
 export type ShadowFigures = Schemas['ShadowFigures'];
 export type DeviceShown = Schemas['DeviceShown'];
+export type StudyShown = Schemas['Study'];
+export type StudyDetail = Schemas['StudyDetail'];
+export type StudyLook = Schemas['StudyLook'];
+export type ResultFacts = Schemas['ResultFacts'];
 export type LedgerEntry = Schemas['LedgerEntry'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });

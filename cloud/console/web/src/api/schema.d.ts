@@ -244,6 +244,176 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/studies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Studies, searched and sorted */
+        get: operations["list_studies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every study that is asked for, as a table */
+        get: operations["export_studies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/{study_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One study with its history */
+        get: operations["get_study"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/{study_id}/looks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who looked at a study, and what was done with it */
+        get: operations["list_looks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/{study_id}/results/{ledger_index}.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipt of a result, also of an earlier one (tlog-proof) */
+        get: operations["get_earlier_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/{study_id}/reanalyse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have images read again by the models that are live */
+        post: operations["reanalyse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete studies so that they can be restored */
+        post: operations["delete_studies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/{study_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Restore a deleted study */
+        post: operations["restore_study"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a tag on studies, or take it off */
+        post: operations["tag_studies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/studies/{study_id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Note something about a study */
+        post: operations["add_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -1311,13 +1481,13 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "study_list_look" | "study_look" | "studies_export" | "study_note" | "study_tag" | "study_delete" | "study_restore" | "reanalyse" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "reanalyse" | "delete" | "see_looks" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
         /**
          * AgeGiven
          * @description A gestational age: exactly one of the three.
@@ -1388,6 +1558,12 @@ export interface components {
              */
             captures_missing: number;
         };
+        /**
+         * Agreement
+         * @description What the newest reviews of a study's images say.
+         * @enum {string}
+         */
+        Agreement: "agrees" | "disagrees";
         /**
          * AlarmFacts
          * @description An alarm.
@@ -1895,6 +2071,44 @@ export interface components {
          */
         Decision: "agree" | "disagree";
         /**
+         * DeletedFacts
+         * @description That a study was deleted; it can be restored.
+         */
+        DeletedFacts: {
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * By
+             * @description Who.
+             */
+            by: string;
+            /**
+             * Reason
+             * @description Why, in the person's words.
+             */
+            reason: string;
+        };
+        /**
+         * DeletionAsked
+         * @description Why studies are deleted.
+         */
+        DeletionAsked: {
+            /**
+             * Study Ids
+             * @description Which.
+             */
+            study_ids: string[];
+            /**
+             * Reason
+             * @description Free text; stays on this server.
+             */
+            reason: string;
+        };
+        /**
          * DeviceChangeAsked
          * @description A change of a device.
          */
@@ -2228,7 +2442,7 @@ export interface components {
          * @description Reason code; the page has words for each in both languages.
          * @enum {string}
          */
-        ExaminationProblem: "UNKNOWN" | "REVIEW_STALE" | "REVIEW_ID_USED" | "NOT_READ_YET" | "REASON_MISSING" | "LABEL_UNKNOWN" | "OUTLINE_IMPOSSIBLE" | "AGE_IMPOSSIBLE" | "NOT_ALL_REVIEWED" | "NOTHING_TO_SIGN" | "CHANGED_MEANWHILE" | "SIGNED_ALREADY" | "SAME_EXAMINATION" | "WOULD_BE_EMPTY" | "ITEM_UNKNOWN" | "SEX_WITHHELD";
+        ExaminationProblem: "UNKNOWN" | "REVIEW_STALE" | "REVIEW_ID_USED" | "NOT_READ_YET" | "REASON_MISSING" | "LABEL_UNKNOWN" | "OUTLINE_IMPOSSIBLE" | "AGE_IMPOSSIBLE" | "NOT_ALL_REVIEWED" | "NOTHING_TO_SIGN" | "CHANGED_MEANWHILE" | "SIGNED_ALREADY" | "SAME_EXAMINATION" | "WOULD_BE_EMPTY" | "ITEM_UNKNOWN" | "SEX_WITHHELD" | "STILL_ARRIVING" | "NOTE_EMPTY";
         /**
          * ExaminationRefusedFacts
          * @description Why something was not done; nothing was.
@@ -2554,6 +2768,27 @@ export interface components {
              * @description Share of the crop that is marked, 0..1.
              */
             share: number;
+        };
+        /**
+         * ImageHistory
+         * @description Every result that an image ever had.
+         */
+        ImageHistory: {
+            /**
+             * Image Id
+             * @description UUID.
+             */
+            image_id: string;
+            /**
+             * Waiting
+             * @description Whether it is to be read, for the first time or again.
+             */
+            waiting: boolean;
+            /**
+             * Results
+             * @description The newest first.
+             */
+            results: components["schemas"]["ResultFacts"][];
         };
         /**
          * ImageScale
@@ -3220,6 +3455,22 @@ export interface components {
             sha256: string;
         };
         /**
+         * ModelVersion
+         * @description A model that took part in a result.
+         */
+        ModelVersion: {
+            /**
+             * Name
+             * @description Its folder in the repository.
+             */
+            name: string;
+            /**
+             * Version
+             * @description The version that read.
+             */
+            version: string;
+        };
+        /**
          * MoveAsked
          * @description Where a print is to go.
          */
@@ -3270,6 +3521,23 @@ export interface components {
              * @description Which field, and why.
              */
             detail: string;
+        };
+        /**
+         * NoteAsked
+         * @description A note.
+         */
+        NoteAsked: {
+            /**
+             * Note Id
+             * Format: uuid
+             * @description Made by the client: asked for again it is the same note.
+             */
+            note_id: string;
+            /**
+             * Note
+             * @description Free text.
+             */
+            note: string;
         };
         /**
          * PasswordAsked
@@ -3519,6 +3787,28 @@ export interface components {
              * @description The standing mark.
              */
             notice: string;
+        };
+        /**
+         * Reanalysis
+         * @description Images that wait to be read by the models that are live.
+         */
+        Reanalysis: {
+            /**
+             * Image Ids
+             * @description Their results come as events.
+             */
+            image_ids: string[];
+        };
+        /**
+         * ReanalysisAsked
+         * @description Which images are to be read again.
+         */
+        ReanalysisAsked: {
+            /**
+             * Image Ids
+             * @description Empty: all of the study.
+             */
+            image_ids: string[];
         };
         /**
          * Reason
@@ -3828,6 +4118,78 @@ export interface components {
             file_name: string;
         };
         /**
+         * ResultFacts
+         * @description A result of an image: the one that counts, or an earlier one, which stays. Research use, not for diagnosis.
+         */
+        ResultFacts: {
+            /**
+             * Ledger Index
+             * @description Its entry in the ledger; names its receipt.
+             */
+            ledger_index: number;
+            /**
+             * Current
+             * @description Whether it is the one that counts.
+             */
+            current: boolean;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Reason
+             * @description Why the image could not be read; see /api/reasons.
+             */
+            reason: string | null;
+            /**
+             * Abstained
+             * @description Whether the reading says nothing to rely on.
+             */
+            abstained: boolean;
+            /**
+             * Plane
+             * @description The most probable plane.
+             */
+            plane: string | null;
+            /**
+             * Finding
+             * @description normal, or the most probable type of anomaly.
+             */
+            finding: string | null;
+            /**
+             * Probability
+             * @description Probability of an anomaly.
+             */
+            probability: number | null;
+            /**
+             * Hc Mm
+             * @description Head circumference, millimetres.
+             */
+            hc_mm: number | null;
+            /**
+             * Bpd Mm
+             * @description Biparietal diameter, millimetres.
+             */
+            bpd_mm: number | null;
+            /**
+             * Ofd Mm
+             * @description Occipitofrontal diameter, millimetres.
+             */
+            ofd_mm: number | null;
+            /**
+             * Ventricle Width Mm
+             * @description Width of the lateral ventricle, millimetres.
+             */
+            ventricle_width_mm: number | null;
+            /**
+             * Models
+             * @description By name.
+             */
+            models: components["schemas"]["ModelVersion"][];
+        };
+        /**
          * Review
          * @description What a person said of an image; never altered. Research use, not for diagnosis.
          */
@@ -3909,6 +4271,12 @@ export interface components {
              */
             reviews: components["schemas"]["Review"][];
         };
+        /**
+         * Reviewing
+         * @description How a study stands with reviews.
+         * @enum {string}
+         */
+        Reviewing: "none" | "some" | "all";
         /**
          * Role
          * @description What a person or a machine is to the site; each has exactly one.
@@ -4868,11 +5236,23 @@ export interface components {
             changed_after: boolean;
         };
         /**
+         * Signing
+         * @description How a study stands with signatures.
+         * @enum {string}
+         */
+        Signing: "unsigned" | "signed" | "changed";
+        /**
          * SlabMode
          * @description What of a slab's thickness is shown.
          * @enum {string}
          */
         SlabMode: "mean" | "mip" | "minip";
+        /**
+         * SortBy
+         * @description In which order studies come.
+         * @enum {string}
+         */
+        SortBy: "number" | "age" | "probability";
         /**
          * Source
          * @description Where a series comes from.
@@ -4927,6 +5307,178 @@ export interface components {
              * @description Milliseconds; null where the step was not timed (yet).
              */
             ms: number | null;
+        };
+        /**
+         * StudiesDone
+         * @description What came of an act on several studies.
+         */
+        StudiesDone: {
+            /**
+             * Done
+             * @description UUIDs of those on which it is done.
+             */
+            done: string[];
+        };
+        /**
+         * Study
+         * @description One examination as it is found. Research use, not for diagnosis.
+         */
+        Study: {
+            /** @description As the worklist shows it. */
+            examination: components["schemas"]["Examination"];
+            /**
+             * Planes
+             * @description Planes of its images, and planes of the brain.
+             */
+            planes: string[];
+            /**
+             * Probability
+             * @description Largest probability of an anomaly among its images; null where no brain was classified.
+             */
+            probability: number | null;
+            /**
+             * Disagreed Count
+             * @description Images whose newest review disagrees with the reading.
+             */
+            disagreed_count: number;
+            /**
+             * Tags
+             * @description In the alphabet's order.
+             */
+            tags: string[];
+            /** @description Set where it was deleted. */
+            deleted: components["schemas"]["DeletedFacts"] | null;
+        };
+        /**
+         * StudyDetail
+         * @description One study with all that belongs to it; of a deleted one no image.
+         */
+        StudyDetail: {
+            /** @description As in the list. */
+            study: components["schemas"]["Study"];
+            /**
+             * Captures
+             * @description Its prints in the order in which they came.
+             */
+            captures: components["schemas"]["WorkItem"][];
+            /**
+             * Images
+             * @description Results of its images, in the same order.
+             */
+            images: components["schemas"]["ImageHistory"][];
+            /**
+             * Notes
+             * @description Newest first.
+             */
+            notes: components["schemas"]["StudyNote"][];
+            /**
+             * Signatures
+             * @description Newest first.
+             */
+            signatures: components["schemas"]["Signature"][];
+            /**
+             * Earlier
+             * @description Earlier examinations of the same patient, newest first.
+             */
+            earlier: components["schemas"]["Examination"][];
+        };
+        /**
+         * StudyList
+         * @description A page of studies.
+         */
+        StudyList: {
+            /**
+             * Items
+             * @description In the order that was asked for.
+             */
+            items: components["schemas"]["Study"][];
+            /**
+             * Total
+             * @description How many there are in all, counted.
+             */
+            total: number;
+            /**
+             * After
+             * @description Ask with this for the next page; null at the end.
+             */
+            after: string | null;
+            /**
+             * Before
+             * @description Ask with this for the page before; null at the beginning.
+             */
+            before: string | null;
+        };
+        /**
+         * StudyLook
+         * @description Something that somebody did with a study, its prints or its images.
+         */
+        StudyLook: {
+            /**
+             * Number
+             * @description Row of the audit.
+             */
+            number: number;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /**
+             * Actor
+             * @description Who.
+             */
+            actor: string;
+            /** @description What. */
+            act: components["schemas"]["Act"];
+            /**
+             * Outcome
+             * @description done, or the code of the refusal.
+             */
+            outcome: string;
+        };
+        /**
+         * StudyLooks
+         * @description Who looked at a study, and what was done with it.
+         */
+        StudyLooks: {
+            /**
+             * Rows
+             * @description Newest first.
+             */
+            rows: components["schemas"]["StudyLook"][];
+            /**
+             * Next Before
+             * @description Ask with this for older ones; null at the end.
+             */
+            next_before: number | null;
+        };
+        /**
+         * StudyNote
+         * @description What a person noted; never altered.
+         */
+        StudyNote: {
+            /**
+             * Note Id
+             * @description UUID.
+             */
+            note_id: string;
+            /**
+             * Note
+             * @description Free text.
+             */
+            note: string;
+            /**
+             * By
+             * @description Who.
+             */
+            by: string;
+            /**
+             * Time
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
         };
         /**
          * SubPlane
@@ -5064,6 +5616,27 @@ export interface components {
              * @description Plain text, at most 256 characters and how many more there are.
              */
             value: string;
+        };
+        /**
+         * TaggingAsked
+         * @description A tag for studies.
+         */
+        TaggingAsked: {
+            /**
+             * Study Ids
+             * @description Which.
+             */
+            study_ids: string[];
+            /**
+             * Tag
+             * @description The word.
+             */
+            tag: string;
+            /**
+             * On
+             * @description True: puts it on. False: takes it off.
+             */
+            on: boolean;
         };
         /**
          * TickAsked
@@ -7152,6 +7725,1023 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_studies: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Order. */
+                sort?: components["schemas"]["SortBy"];
+                /** @description The smallest first. */
+                ascending?: boolean;
+                /** @description `after` of a page. */
+                after?: string | null;
+                /** @description `before` of a page. */
+                before?: string | null;
+                /** @description Words of #number, pseudonym, device, findings, planes, notes, tags; Chinese or its pinyin. */
+                text?: string;
+                /** @description Only these. */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description With an image of it. */
+                finding?: string | null;
+                /** @description With an image of it. */
+                plane?: string | null;
+                /** @description Begun on this device. */
+                device_id?: string | null;
+                /** @description With this tag. */
+                tag?: string | null;
+                /** @description How it stands with reviews. */
+                reviewing?: components["schemas"]["Reviewing"] | null;
+                /** @description How it stands with signatures. */
+                signing?: components["schemas"]["Signing"] | null;
+                /** @description What its reviews say. */
+                agreement?: components["schemas"]["Agreement"] | null;
+                /** @description Begun then or later. */
+                begun_from?: string | null;
+                /** @description Begun before then. */
+                begun_before?: string | null;
+                /** @description At least this old. */
+                age_from_days?: number | null;
+                /** @description At most this old. */
+                age_to_days?: number | null;
+                /** @description Only deleted ones, for who may restore. */
+                deleted?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyList"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_studies: {
+        parameters: {
+            query?: {
+                /** @description Words of #number, pseudonym, device, findings, planes, notes, tags; Chinese or its pinyin. */
+                text?: string;
+                /** @description Only these. */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description With an image of it. */
+                finding?: string | null;
+                /** @description With an image of it. */
+                plane?: string | null;
+                /** @description Begun on this device. */
+                device_id?: string | null;
+                /** @description With this tag. */
+                tag?: string | null;
+                /** @description How it stands with reviews. */
+                reviewing?: components["schemas"]["Reviewing"] | null;
+                /** @description How it stands with signatures. */
+                signing?: components["schemas"]["Signing"] | null;
+                /** @description What its reviews say. */
+                agreement?: components["schemas"]["Agreement"] | null;
+                /** @description Begun then or later. */
+                begun_from?: string | null;
+                /** @description Begun before then. */
+                begun_before?: string | null;
+                /** @description At least this old. */
+                age_from_days?: number | null;
+                /** @description At most this old. */
+                age_to_days?: number | null;
+                /** @description Only deleted ones, for who may restore. */
+                deleted?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_study: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyDetail"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_looks: {
+        parameters: {
+            query?: {
+                /** @description Older than this row. */
+                before?: number | null;
+            };
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyLooks"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_earlier_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_id: string;
+                ledger_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reanalyse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReanalysisAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reanalysis"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_studies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeletionAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudiesDone"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_study: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyDetail"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tag_studies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaggingAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudiesDone"];
+                };
+            };
+            /** @description Not signed in, or the session has ended, or the token is not taken. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed, or not asked by the console's own page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Unknown. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Not as things are now; nothing was done. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many requests or tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyNote"];
                 };
             };
             /** @description Not signed in, or the session has ended, or the token is not taken. */

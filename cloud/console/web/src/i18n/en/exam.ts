@@ -154,6 +154,8 @@ const exam = {
     WOULD_BE_EMPTY: 'It is the only print of its examination: it stays.',
     ITEM_UNKNOWN: 'The site\'s protocol has no such item.',
     SEX_WITHHELD: 'The text states the sex of the fetus. This site does not tell it: please leave it out and send again.',
+    STILL_ARRIVING: 'A print is still on its way; delete the study once it has come.',
+    NOTE_EMPTY: 'There is nothing to write.',
   } satisfies Record<ExaminationProblem, string>,
 };
 

@@ -8,10 +8,11 @@ import orders from './orders';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
+import studies from './studies';
 import system from './system';
 import viewer from './viewer';
 
-const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...system, ...viewer };
+const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
 
 export type Messages = typeof en;
 export default en;

@@ -146,6 +146,8 @@ const exam: typeof en = {
     WOULD_BE_EMPTY: '这是该检查的唯一一次打印，不能移动。',
     ITEM_UNKNOWN: '检查规范中没有此项目。',
     SEX_WITHHELD: '文本中说明了胎儿性别，本站点不予告知。请删除相关内容后重新提交。',
+    STILL_ARRIVING: '仍有图像正在传输，传输结束后才能删除。',
+    NOTE_EMPTY: '内容为空。',
   },
 };
 

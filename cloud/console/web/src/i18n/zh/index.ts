@@ -8,9 +8,10 @@ import orders from './orders';
 import report from './report';
 import shell from './shell';
 import stage from './stage';
+import studies from './studies';
 import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...system, ...viewer };
+const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
 
 export default zh;
