@@ -250,6 +250,7 @@ GIVEN_GUARDED: Final = {
     "WorkImage.image_type": "SexPolicy.label",
     "WorkImage.type_probabilities": "SexPolicy.facts",
     "Examination.findings": "SexPolicy.facts",
+    "LeadFacts.finding": "SexPolicy.label",
     "ProtocolItem.key": "Protocol.without_sex",
     "Sentence.en": "Protocol.without_sex; else the program's own words",
     "Sentence.zh": "Protocol.without_sex; else the program's own words",
@@ -261,7 +262,8 @@ GIVEN_GUARDED: Final = {
 IDS_AND_DIGESTS: Final = {
     "AuditRow.digest", "AuditRow.object_id", "AuditRow.origin", "Belonging.examination_id", "Belonging.patient_key",
     "CodesOffered.qr", "CodesOffered.secret", "CodesOffered.uri", "Examination.device_id", "Examination.examination_id",
-    "Examination.patient_key", "ExaminationDetail.content", "ProtocolItem.image_ids", "Review.review_id",
+    "Examination.patient_key", "ExaminationDetail.content", "LeadFacts.capture_id",
+    "LeadFacts.image_id", "ProtocolItem.image_ids", "Review.review_id",
     "Signature.content", "Signature.signature_id", "System.log_verifier_key", "TokenFacts.token_id", "TokenMade.value",
     "UserFacts.user_id", "UserLink.link", "WorkImage.image_id", "WorkImage.sha256", "WorkItem.capture_id",
     "WorkItem.device_id", "WorkItem.examination_id", "WorkItem.trace_id",
@@ -276,6 +278,7 @@ OUR_OWN_WORDS: Final = {
     "ExaminationRefusedFacts.detail", "Health.failing", "Problem.detail", "Reasons.abstain", "Reasons.best_frame",
     "Reasons.edge", "Reasons.no_width", "Reasons.remark", "Reasons.wire", "Refused.detail", "StepTime.name",
     "System.counts", "System.notice", "System.version", "ValidationError.loc", "ValidationError.msg",
+    "LeadFacts.reason",
     "ValidationError.type", "WireReasonText.action", "WireReasonText.code", "WireReasonText.hint", "WorkImage.reason",
     "WorkImage.scale_source", "WorkImage.source_format", "WorkImage.timings_ms", "WorkItem.reason",
 }  # fmt: skip
