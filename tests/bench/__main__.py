@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import agent, engines, ingest, line, outcome, reslice, sorting, viewer
+from tests.bench import agent, consoles, engines, ingest, line, outcome, reslice, sorting, viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
@@ -19,6 +19,8 @@ BENCHMARKS = {
     "ferns": sorting.ferns,
     "reslice": reslice.oblique_slice,
     "viewer": viewer.planes_of_a_series,
+    "pixels": consoles.result_to_pixels,
+    "consoles": consoles.fifty_consoles,
 }
 
 
