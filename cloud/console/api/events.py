@@ -78,7 +78,7 @@ async def event_stream(services: ConsoleServices, after: int, reader: Principal)
     def encode(tx: Tx, events: Sequence[Event]) -> list[bytes] | None:
         return _encode(tx, services, events) if services.accounts.sign_in.is_open(tx, reader) else None
 
-    news = AlarmNews(services.monitor.book)
+    news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)
     async with contextlib.aclosing(batches):

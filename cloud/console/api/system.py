@@ -36,6 +36,7 @@ from cloud.console.api.system_models import (
     Value,
     WayOut,
 )
+from cloud.examinations.errors import ExaminationProblem, ExaminationRefused
 from cloud.monitor.book import ALARMS_TOPIC, AlarmBook
 from cloud.monitor.channels import Channel
 from cloud.monitor.errors import AlarmUnknown, ChannelAbsent, RuleInvalid, RuleUnknown, SendFailed
@@ -80,14 +81,14 @@ def router() -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         before: Annotated[datetime | None, Query(description="Fired before this.")] = None,
     ) -> Alarms:
-        book = services.monitor.book
+        book, sex = services.monitor.book, services.site.sex
         # A time without a zone could be any hour.
         known = before if before is None or before.tzinfo is not None else None
         past = await book.past(limit, known)
         return Alarms(
-            raised=[alarm_facts(alarm) for alarm in book.raised()],
-            pending=[alarm_facts(alarm) for alarm in book.pending()],
-            past=[alarm_facts(alarm) for alarm in past],
+            raised=[alarm_facts(alarm, sex) for alarm in book.raised()],
+            pending=[alarm_facts(alarm, sex) for alarm in book.pending()],
+            past=[alarm_facts(alarm, sex) for alarm in past],
             next_before=past[-1].fired_time if len(past) == limit else None,
         )
 
@@ -95,9 +96,11 @@ def router() -> APIRouter:
     async def acknowledge_alarm(
         services: Injected, signed: Signed, alarm_id: UUID, asked: AcknowledgeAsked
     ) -> AlarmFacts:
-        note = " ".join(asked.note.split()) or None
+        note, sex = " ".join(asked.note.split()) or None, services.site.sex
+        if note is not None and sex.withholds(note):
+            raise ExaminationRefused(ExaminationProblem.SEX_WITHHELD)
         try:
-            return alarm_facts(await services.monitor.book.acknowledge(signed, str(alarm_id), note))
+            return alarm_facts(await services.monitor.book.acknowledge(signed, str(alarm_id), note), sex)
         except AlarmUnknown as error:
             raise AccountRefused(Refusal.UNKNOWN) from error
 
@@ -170,7 +173,7 @@ def metrics_router() -> APIRouter:
 
 async def alarm_stream(services: ConsoleServices, reader: Principal) -> AsyncIterator[bytes]:
     """Only the alarms. Ends when `reader` may not read any more."""
-    news = AlarmNews(services.monitor.book)
+    news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     after = await services.hub.newest()
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)

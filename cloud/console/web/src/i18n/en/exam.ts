@@ -27,6 +27,7 @@ const exam = {
     signedBy: 'Signed by {name}, {time}',
     changedAfter: 'Changed after signing',
     changedBrief: 'Changed',
+    report: 'Report',
     parts: 'Parts of the examination',
     part: { image: 'Image', whole: 'Examination' },
     earlier: 'Earlier examinations',

@@ -24,6 +24,7 @@ const exam: typeof en = {
     signedBy: '{name} 签署，{time}',
     changedAfter: '签署后有变更',
     changedBrief: '有变更',
+    report: '报告',
     parts: '检查的内容',
     part: { image: '图像', whole: '检查' },
     earlier: '既往检查',
