@@ -70,7 +70,9 @@ def result_to_pixels(folder: Path) -> list[Row]:
         for still in stills[1:]:
             known = page.evaluate(PAINTED_COUNT)
             hand_over(still, line.prints)
-            wait_for(lambda known=known: page.evaluate(PAINTED_COUNT) > known, "an outline", line, every_s=0.2)
+            wait_for(
+                lambda known=known: page.evaluate(PAINTED_COUNT) > known, "an outline", line, every_s=0.2
+            )
             page.wait_for_timeout(1000 * PAUSE_S)
         painted: Mapping[str, float] = page.evaluate("window.painted")
         spent_ms = [
@@ -121,7 +123,7 @@ def fifty_consoles(folder: Path) -> list[Row]:
         row(
             f"result at the last of {CONSOLES} consoles", max(last_ms), SPREAD_MAX_MS, "ms",
             max(last_ms) / SPREAD_MAX_MS, "<=", 1.0,
-            notes=f"peer: the limit; the slowest of {SPREAD_PRINTS} results, median {statistics.median(last_ms):.0f} ms",
+            notes=f"peer: the limit; slowest of {SPREAD_PRINTS} results, median {statistics.median(last_ms):.0f} ms",
         ),
         row(
             "server memory for an open console", each_mb, SERVER_MAX_MB, "MB", each_mb / SERVER_MAX_MB, "<=", 1.0,
