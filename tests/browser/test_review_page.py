@@ -281,6 +281,7 @@ def test_a_role_without_review_sees_what_was_said(
     sign_in(page, console, role)
     page.reload()
     expect(panel(page)).to_contain_text("doctor agrees")
+    expect(page.locator("[data-exam]")).to_have_count(2)
     page.keyboard.press("k")
     expect(panel(page)).to_contain_text("Your role does not review.")
     page.keyboard.press("a")

@@ -124,7 +124,7 @@ class SeriesFacts(SeriesItem):
     unit: str = Field(description="HU, or empty.")
     scale: float = Field(description="What stored numbers of slices are multiplied with; 1 for CT.")
     offset: float = Field(description="What is added to them then; 0 for CT.")
-    frames: Frames = Field(description="Frames of the images.")
+    frames: Frames = Field(description="How many frames its images have, and how fast they follow.")
     left_out: list[LeftOut] = Field(description="Stored images that take no part.")
     missing: list[Missing] = Field(description="Gaps of the instance numbers.")
 

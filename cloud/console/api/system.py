@@ -14,6 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from cloud.accounts.errors import AccountRefused, Refusal
 from cloud.accounts.values import Principal
+from cloud.console.api.account_models import Refused
 from cloud.console.api.alarms import AlarmNews, alarm_facts
 from cloud.console.api.events import EVENT_STREAM, RETRY_MS
 from cloud.console.api.models import Sentence
@@ -45,8 +46,12 @@ from cloud.monitor.metrics import HISTORY, METRICS, Metric
 from cloud.monitor.rules import Rule
 
 PAGE_MAX: Final = 200
+_UNKNOWN: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Refused, "description": "There is no such alarm, rule or way out."}
+}
 _INVALID: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": NotSo, "description": "The rule cannot be so."}
+    **_UNKNOWN,
+    422: {"model": NotSo, "description": "The rule cannot be so."},
 }
 
 
@@ -92,7 +97,11 @@ def router() -> APIRouter:
             next_before=past[-1].fired_time if len(past) == limit else None,
         )
 
-    @routes.post("/alarms/{alarm_id}/acknowledge", summary="Say that one takes care of an alarm")
+    @routes.post(
+        "/alarms/{alarm_id}/acknowledge",
+        summary="Say that one takes care of an alarm",
+        responses=_UNKNOWN,
+    )
     async def acknowledge_alarm(
         services: Injected, signed: Signed, alarm_id: UUID, asked: AcknowledgeAsked
     ) -> AlarmFacts:
@@ -123,7 +132,7 @@ def router() -> APIRouter:
             return JSONResponse(told.model_dump(), 422)
         return _rule_facts(book, changed)
 
-    @routes.delete("/rules/{rule}", summary="Take a change of a rule back")
+    @routes.delete("/rules/{rule}", summary="Take a change of a rule back", responses=_UNKNOWN)
     async def reset_rule(services: Injected, signed: Signed, rule: str) -> RuleFacts:
         book = services.monitor.book
         try:
@@ -131,7 +140,11 @@ def router() -> APIRouter:
         except RuleUnknown as error:
             raise AccountRefused(Refusal.UNKNOWN) from error
 
-    @routes.post("/ways-out/{channel}/test", summary="Send a test message; the answer says what came of it")
+    @routes.post(
+        "/ways-out/{channel}/test",
+        summary="Send a test message; the answer says what came of it",
+        responses=_UNKNOWN,
+    )
     async def try_way_out(services: Injected, signed: Signed, channel: Channel) -> Trial:
         await services.monitor.book.note_trial(signed, channel.value)
         try:

@@ -4192,6 +4192,7 @@ export interface components {
              * @description What is added to them then; 0 for CT.
              */
             offset: number;
+            /** @description How many frames its images have, and how fast they follow. */
             frames: components["schemas"]["Frames"];
             /**
              * Left Out
@@ -11967,6 +11968,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -12112,6 +12122,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description The rule cannot be so. */
             422: {
                 headers: {
@@ -12188,6 +12207,15 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -12257,6 +12285,15 @@ export interface operations {
             };
             /** @description Not allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such alarm, rule or way out. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -66,8 +66,6 @@ const exam = {
     noneYet: 'Nobody has reviewed this image. Your role does not review.',
     agree: 'Agree',
     disagree: 'Disagree',
-    agreeNow: 'Agree now',
-    disagreeNow: 'Disagree now',
     said: { agree: '{name} agrees', disagree: '{name} disagrees' },
     decision: { agree: 'You agree.', disagree: 'You disagree.' },
     why: 'Why do you disagree?',

@@ -58,8 +58,6 @@ const exam: typeof en = {
     noneYet: '此图像尚无人复核。您的角色不能复核。',
     agree: '同意',
     disagree: '不同意',
-    agreeNow: '改为同意',
-    disagreeNow: '改为不同意',
     said: { agree: '{name} 同意', disagree: '{name} 不同意' },
     decision: { agree: '您的意见：同意。', disagree: '您的意见：不同意。' },
     why: '为什么不同意？',
