@@ -85,7 +85,9 @@ class AlarmBook:
 
     async def past(self, limit: int, before: datetime | None) -> list[Alarm]:
         """Up to `limit` alarms that are over, newest first."""
-        return await self._database.read(lambda tx: alarm_rows.past_alarms(tx, limit, before))
+        # Pages are told before it is stored: who asks at once waits until it is.
+        async with self._turn:
+            return await self._database.read(lambda tx: alarm_rows.past_alarms(tx, limit, before))
 
     def change_of(self, name: str) -> RuleChange | None:
         """What a person changed of a rule; None where it is the site's or the program's."""

@@ -22,7 +22,8 @@ def chart(page: Page) -> Locator:
 
 
 def give_age(page: Page, weeks: int) -> None:
-    """A person gives an age."""
+    """A person gives the examination's age."""
+    page.get_by_role("button", name="Give").or_(page.get_by_role("button", name="Change")).click()
     page.get_by_label("Weeks").fill(str(weeks))
     page.get_by_role("button", name="Apply").click()
 

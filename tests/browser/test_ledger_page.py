@@ -20,7 +20,7 @@ from cloud.models.entry import entry
 from cloud.models.rules import Action, ModelEvent
 from sonorelay.contract.blocks import Block
 from sonorelay.contract.notes import Signer
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import address, sign_in
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import DEVICE, Verdict
 
@@ -98,9 +98,11 @@ def test_entries_in_words_and_their_receipts_checked(page: Page, filled: Filled)
     assert f"receipt-{filled.block}.txt" == download.value.suggested_filename
 
 
-def test_an_images_receipt_leads_here_and_a_print_is_looked_up(page: Page, filled: Filled) -> None:
+def test_an_images_receipt_leads_here_and_a_print_is_looked_up(
+    page: Page, console: RunningConsole, filled: Filled
+) -> None:
     """From the live page to the proof; by trace id to every entry about the print."""
-    page.goto(f"/live/{filled.capture_id}")
+    page.goto(address(console, filled.capture_id))
     page.get_by_role("link", name=f"Image, entry {filled.block}").click()
     expect(page.get_by_text("Proved: the log holds exactly this entry.")).to_be_visible()
     page.get_by_label("Number, trace id or image id").fill(filled.capture_id.replace("-", ""))
