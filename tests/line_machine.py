@@ -122,11 +122,15 @@ class Line(Machine):
         (printed,) = Printer(folder, formats=("png",), seed=99, cines=False).print(1)
         return (folder / printed.name).read_bytes()
 
-    def _one(self, query: str, value: object) -> Any:
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """What a query finds in the cloud's database."""
         with sqlite3.connect(f"file:{self.data / 'cloud' / 'state.db'}?mode=ro", uri=True) as db:
-            found = db.execute(query, [value]).fetchone()[0]
+            found = db.execute(query, values).fetchall()
         db.close()
         return found
+
+    def _one(self, query: str, value: object) -> Any:
+        return self.rows(query, value)[0][0]
 
     def clock_offset_s(self, device_id: str) -> float:
         """Device clock minus server clock, seconds, as the server stores it."""

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import agent, console, engines, ingest, line, outcome, reslice, sorting, viewer
+from tests.bench import agent, consoles, engines, ingest, line, outcome, reslice, sorting, studies, viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
@@ -18,8 +18,10 @@ BENCHMARKS = {
     "agent": agent.idle,
     "ferns": sorting.ferns,
     "reslice": reslice.oblique_slice,
-    "studies": console.studies,
+    "studies": studies.studies,
     "viewer": viewer.planes_of_a_series,
+    "pixels": consoles.result_to_pixels,
+    "consoles": consoles.fifty_consoles,
 }
 
 

@@ -20,7 +20,7 @@ WARM_PRINTS = 5
 _PAUSE_S = 0.6
 
 
-def _stills(folder: Path, count: int) -> list[Path]:
+def drawn_stills(folder: Path, count: int) -> list[Path]:
     """Made-up brain stills as PNG of about 800x540, drawn beforehand."""
     drawn = folder / "drawn"
     drawn.mkdir()
@@ -35,7 +35,7 @@ def _stills(folder: Path, count: int) -> list[Path]:
     raise AssertionError("the virtual scanner has no end")
 
 
-def _hand_over(still: Path, prints: Path) -> float:
+def hand_over(still: Path, prints: Path) -> float:
     """Puts a copy into the watched folder; returns the monotonic time at which it was complete."""
     aside = prints / f".{still.name}.tmp"
     shutil.copyfile(still, aside)
@@ -49,7 +49,7 @@ def latency(folder: Path) -> list[Row]:
 
     The models run on the same still after the same pause: both find the caches as a single print does.
     """
-    stills = _stills(folder, LATENCY_PRINTS + WARM_PRINTS)
+    stills = drawn_stills(folder, LATENCY_PRINTS + WARM_PRINTS)
     bare = Bare(stills)
     models_ms: list[float] = []
     with Line(folder / "line") as line:
@@ -60,7 +60,7 @@ def latency(folder: Path) -> list[Row]:
             profiles: list[dict[str, float]] = []
             for number, still in enumerate(stills):
                 known = len(seen)
-                begin = _hand_over(still, line.prints)
+                begin = hand_over(still, line.prints)
                 wait_for(
                     lambda known=known: any(i["status"] in READ for _, i in seen[known:]), "a result", line
                 )
@@ -86,12 +86,12 @@ def latency(folder: Path) -> list[Row]:
 
 def throughput(folder: Path) -> list[Row]:
     """Images per second through the whole line, all printed at once, against the bare models in a loop."""
-    stills = _stills(folder, THROUGHPUT_PRINTS + WARM_PRINTS)
+    stills = drawn_stills(folder, THROUGHPUT_PRINTS + WARM_PRINTS)
     models_per_s = 1000 / Bare(stills[:40]).loop_ms()
     with Line(folder / "line") as line:
         cloud, agent = line.cloud(), line.agent()
         for still in stills[:WARM_PRINTS]:
-            _hand_over(still, line.prints)
+            hand_over(still, line.prints)
         line.finals(WARM_PRINTS)
         with watching(line.client) as seen:
 
@@ -100,7 +100,7 @@ def throughput(folder: Path) -> list[Row]:
 
             wait_for(lambda: len(finished()) == WARM_PRINTS, "the warm-up", line)
             watch = Watch(cloud, agent)
-            begin = min(_hand_over(still, line.prints) for still in stills[WARM_PRINTS:])
+            begin = min(hand_over(still, line.prints) for still in stills[WARM_PRINTS:])
             wait_for(lambda: len(finished()) == len(stills), "every result", line, timeout_s=300)
             profile = watch.profile_ms(THROUGHPUT_PRINTS)
             last = max(arrived for arrived, item in seen if item["status"] in READ)

@@ -18,6 +18,7 @@ from cloud.console.api.page import STATIC_DIR
 from cloud.examinations.refresh import examination_of
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import PASSWORD
+from tests.line_machine import Line
 
 PATIENCE_MS = 20_000
 FLAGS = (
@@ -62,6 +63,28 @@ def sign_in(page: Page, console: RunningConsole, role: Role, name: str = "") -> 
     body = {"name": known, "password": PASSWORD}
     answer = page.request.post("/api/session", data=body, headers={"Sec-Fetch-Site": "same-origin"})
     assert 200 == answer.status
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    """Cloud and agent as real processes."""
+    with Line(tmp_path) as machine:
+        machine.cloud()
+        machine.agent()
+        yield machine
+
+
+def first_administrator(page: Page, line: Line) -> None:
+    """Opens the link that the server left for the first administrator, and becomes it."""
+    link = line.first_link()
+    assert link is not None
+    page.goto(link)
+    page.get_by_label("Name", exact=True).fill("ada")
+    for field in ("New password", "The same again"):
+        page.get_by_label(field).fill(PASSWORD)
+    page.get_by_role("button", name="Create and sign in").click()
+    page.wait_for_url("**/live**")
+    assert line.first_link() is None
 
 
 def examination(console: RunningConsole, capture_id: str) -> str:

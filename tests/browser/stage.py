@@ -29,6 +29,14 @@ TO_STILL = """([x, y]) => {
   return [at.x, at.y];
 }"""
 
+PAINTED = """async () => {
+  const still = new Image();
+  still.src = document.querySelector('image.picture').getAttribute('href');
+  await still.decode();
+  for (let n = 0; n < 3; n += 1) await new Promise(requestAnimationFrame);
+}"""
+"""Waits until the still's pixels are on the screen."""
+
 
 def region(edges: tuple[int, int, int, int], mm_per_pixel: tuple[float, float]) -> Dataset:
     """A calibrated region: left, top, right and bottom edge, and the steps in both directions."""

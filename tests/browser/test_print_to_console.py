@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
+from tests.browser.conftest import first_administrator
 from tests.line_machine import Line
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def line(tmp_path: Path) -> Iterator[Line]:
-    """Cloud and agent as real processes."""
-    with Line(tmp_path) as machine:
-        machine.cloud()
-        machine.agent()
-        yield machine
-
-
-def first_administrator(page: Page, line: Line) -> None:
-    """Opens the link that the server left for the first administrator, and becomes it."""
-    link = line.first_link()
-    assert link is not None
-    page.goto(link)
-    page.get_by_label("Name", exact=True).fill("ada")
-    for field in ("New password", "The same again"):
-        page.get_by_label(field).fill("a quiet room with a view")
-    page.get_by_role("button", name="Create and sign in").click()
-    page.wait_for_url("**/live**")
-    assert line.first_link() is None
 
 
 @pytest.mark.req("READ-03")

@@ -9,20 +9,22 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import address, row
-from tests.browser.stage import SEED, dicom_of, drag_on_screen, on_screen, on_still, screenshot, stored
+from tests.browser.stage import (
+    PAINTED,
+    SEED,
+    dicom_of,
+    drag_on_screen,
+    on_screen,
+    on_still,
+    screenshot,
+    stored,
+)
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot
 
 pytestmark = pytest.mark.browser
 
 TRUTH = brain_shot(SEED).still.truth
-PAINTED = """async () => {
-  const still = new Image();
-  still.src = document.querySelector('image.picture').getAttribute('href');
-  await still.decode();
-  for (let n = 0; n < 3; n += 1) await new Promise(requestAnimationFrame);
-}"""
-"""Waits until the still's pixels are on the screen."""
 MIDDLE = (TRUTH.width_px / 2, TRUTH.height_px / 2)
 
 

@@ -81,10 +81,10 @@ export const router = createRouter({
     },
     {
       path: '/admin',
+      name: 'admin',
       component: Admin,
       meta: { title: 'admin.title' },
       children: [
-        { path: '', redirect: '/admin/users' },
         {
           path: 'users',
           name: 'users',
@@ -126,10 +126,18 @@ export function home(): RouteLocationRaw {
   return { name: may('see_system') ? 'system' : 'account' };
 }
 
+/** The first part of the administration that the role may see; where it begins otherwise. */
+function firstPart(): RouteLocationRaw {
+  const parts = router.options.routes.find(({ name }) => name === 'admin')?.children ?? [];
+  const name = parts.find(({ meta }) => meta?.action && may(meta.action))?.name;
+  return name ? { name } : home();
+}
+
 router.beforeEach(async (to) => {
   await known();
   if (to.name === 'login' && session.phase !== 'out') return home();
   if (to.meta.open) return true;
   if (session.phase === 'out') return { name: 'login', query: { back: to.fullPath } };
+  if (to.name === 'admin') return firstPart();
   return to.meta.action && !may(to.meta.action) ? home() : true;
 });
