@@ -60,7 +60,8 @@ def filled(console: RunningConsole, folder: Path) -> dict[str, str]:
         console.do(monitor.sampler.look())
     console.do(monitor.book.consider(look(Metric.JOBS_HELD, 2.0)))
     return {
-        "examination_id": examination(console, capture_id),
+        "examination_id": (shown := examination(console, capture_id)),
+        "study_id": shown,
         "series_id": uploaded(console, volume_files(folder, SLICES)),
     }
 
@@ -94,6 +95,8 @@ PAGES: Final[Mapping[str, Visit]] = {
         seen_by=READERS, shows='[data-pane="oblique"][aria-busy="false"]', role=Role.DOCTOR
     ),
     "/report/{examination_id}": Visit(seen_by=READERS, shows="article polygon.outline", role=Role.DOCTOR),
+    "/studies": Visit(seen_by=READERS, query="?signing=unsigned", shows=TABLE, role=Role.DOCTOR),
+    "/studies/{study_id}": Visit(seen_by=READERS, query="?tab=results", shows="main h2, main h3", role=Role.DOCTOR),
     "/login": Visit(seen_by=NOBODY, shows="main form", role=None),
     "/welcome": Visit(seen_by=SIGNED_IN | NOBODY, shows="main h1, main h2", role=None),
     "/unlocked": Visit(seen_by=SIGNED_IN | NOBODY, shows="main h1", role=None),

@@ -182,11 +182,11 @@ def test_each_role_sees_its_own_pages(stranger: Page, console: RunningConsole, r
         page.goto("/admin/audit")
         expect(tabs).to_have_text(["Devices", "Audit"])
     elif role is Role.ADMINISTRATOR:
-        expect(places).to_have_text(["Live", "Viewer", "Ledger", "System", "Admin"])
+        expect(places).to_have_text(["Live", "Studies", "Viewer", "Ledger", "System", "Admin"])
         page.goto("/admin")
         expect(tabs).to_have_text(["Users", "Tokens", "Models", "Devices", "Audit"])
     else:
-        expect(places).to_have_text(["Live", "Viewer", "Ledger", "System"])
+        expect(places).to_have_text(["Live", "Studies", "Viewer", "Ledger", "System"])
     page.goto("/admin/users")
     end = {Role.IT: "/system", Role.ADMINISTRATOR: "/admin/users"}.get(role, "/live")
     expect(page).to_have_url(re.compile(f"{end}$"))
