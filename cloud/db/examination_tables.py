@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from cloud.db.base import ROW_ID, metadata
+from cloud.db.tenant_tables import of_tenant
 from cloud.db.times import UtcTime
 
 examination: Final = Table(
@@ -50,10 +51,13 @@ examination: Final = Table(
     Column("signed_by", String(80), nullable=True),
     Column("signed_digest", LargeBinary(32), nullable=True, comment="over what was signed"),
     Column("changed_after_signing", Boolean, nullable=False),
+    of_tenant(),
     Index("ix_examination_newest_slot", "newest_slot"),
     Index("ix_examination_state_newest_slot", "state", "newest_slot"),
     Index("ix_examination_device_id_state_newest_slot", "device_id", "state", "newest_slot"),
     Index("ix_examination_patient_key_newest_slot", "patient_key", "newest_slot"),
+    Index("ix_examination_tenant_id_newest_slot", "tenant_id", "newest_slot"),
+    Index("ix_examination_tenant_id_state_newest_slot", "tenant_id", "state", "newest_slot"),
     # A number that a person has read never names another examination.
     sqlite_autoincrement=True,
 )

@@ -40,6 +40,8 @@ from cloud.db.examination_tables import protocol_tick as protocol_tick
 from cloud.db.series_tables import series as series
 from cloud.db.series_tables import series_file as series_file
 from cloud.db.series_tables import series_upload as series_upload
+from cloud.db.tenant_tables import of_tenant
+from cloud.db.tenant_tables import tenant as tenant
 from cloud.db.times import UtcTime
 
 device = Table(
@@ -51,6 +53,7 @@ device = Table(
     Column("last_seen_time", UtcTime, nullable=False),
     Column("clock_offset_ms", Float, nullable=False, comment="device clock minus server clock"),
     Column("revoked", Boolean, nullable=False, default=False),
+    of_tenant(),
 )
 
 capture = Table(
@@ -72,8 +75,11 @@ capture = Table(
     Column("updated_time", UtcTime, nullable=False),
     Column("edge_timings_ms", JSON, nullable=False, default=dict),
     Column("cloud_timings_ms", JSON, nullable=False, default=dict),
+    of_tenant(),
     UniqueConstraint("device_id", "request_id"),
     Index("ix_capture_state_deadline_time", "state", "deadline_time"),
+    Index("ix_capture_tenant_id_slot", "tenant_id", "slot"),
+    Index("ix_capture_tenant_id_state", "tenant_id", "state"),
 )
 
 upload = Table(

@@ -11,6 +11,7 @@ from cloud.errors import CallRefused
 from cloud.examinations.binding import join
 from cloud.ingest import statements
 from cloud.items import CaptureState
+from cloud.tenants.rows import tenant_of_device
 from sonorelay.contract.reasons import WireReason
 
 
@@ -33,12 +34,15 @@ def insert(
     state: CaptureState = CaptureState.INCOMING,
     **values: Any,
 ) -> int:
-    """Gives the capture its slot, and an examination by device and time: one that had a print within `gap_s` seconds.
+    """Gives the capture its slot, the tenant that its device has now, and an examination by device and time: one that
+    had a print within `gap_s` seconds.
 
     `values` are further columns where they are known already.
     """
+    tenant_id = tenant_of_device(tx, device_id)
     row = {
         "capture_id": capture_id,
+        "tenant_id": tenant_id,
         "device_id": device_id,
         "state": state.value,
         "expected_image_count": 1,
@@ -52,7 +56,8 @@ def insert(
         **values,
     }
     slot: int = prepared.insert(capture, *row, returning="slot").one(tx, row).slot
-    join(tx, capture_id=capture_id, slot=slot, device_id=device_id, now=now, gap_s=gap_s)
+    known = {"capture_id": capture_id, "device_id": device_id, "tenant_id": tenant_id}
+    join(tx, **known, slot=slot, now=now, gap_s=gap_s)
     return slot
 
 

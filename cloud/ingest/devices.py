@@ -14,6 +14,7 @@ from cloud.db import Tx, prepared
 from cloud.db.tables import capture, device
 from cloud.errors import CallRefused
 from cloud.ingest import statements
+from cloud.tenants import within
 from sonorelay.contract.notes import NoteInvalid, Verifier
 from sonorelay.contract.reasons import WireReason
 
@@ -39,6 +40,8 @@ class KnownDevice:
     """Captures that it announced."""
     revoked: bool
     """Whether it is refused."""
+    tenant_id: str
+    """Whose it is."""
 
 
 def check_device_id(device_id: str) -> None:
@@ -106,10 +109,13 @@ def check_known(tx: Tx, device_id: str) -> None:
         raise CallRefused(WireReason.DEVICE_REVOKED, "this device was revoked")
 
 
-def known_devices(tx: Tx) -> list[KnownDevice]:
-    """Every device, by number."""
-    prints = sa.select(sa.func.count()).where(capture.c.device_id == device.c.device_id).scalar_subquery()
-    query = sa.select(*device.c, prints.label("print_count")).order_by(device.c.device_id)
+def known_devices(tx: Tx, tenant_id: str | None) -> list[KnownDevice]:
+    """Every device of the tenant (None: of the site), by number; of its prints those that the tenant has."""
+    own = within(capture.c.tenant_id, tenant_id)
+    prints = sa.select(sa.func.count()).where(capture.c.device_id == device.c.device_id, own)
+    counted = prints.scalar_subquery().label("print_count")
+    query = sa.select(*device.c, counted).where(within(device.c.tenant_id, tenant_id))
+    query = query.order_by(device.c.device_id)
     return [KnownDevice(**row._mapping) for row in tx.execute(query)]
 
 

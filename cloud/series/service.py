@@ -88,11 +88,12 @@ class SeriesService:
         self._filing = filing
         self._scratch = scratch
 
-    async def page(self, *, limit: int, cursor: str | None, modality: str | None, q: str | None) -> Page:
-        """A part of the list. Raises CursorInvalid."""
-        return await self._database.read(
-            lambda tx: catalogue.page(tx, limit=limit, cursor=cursor, modality=modality, q=q)
-        )
+    async def page(
+        self, *, tenant_id: str | None, limit: int, cursor: str | None, modality: str | None, q: str | None
+    ) -> Page:
+        """A part of the list, of the tenant's (None: the whole site's). Raises CursorInvalid."""
+        asked = {"tenant_id": tenant_id, "cursor": cursor, "modality": modality, "q": q}
+        return await self._database.read(lambda tx: catalogue.page(tx, limit=limit, **asked))
 
     async def row(self, series_id: str, version: int | None = None) -> SeriesRow:
         """The series. Errors: SeriesUnknown, and SeriesChanged where it is not of `version` any more."""
