@@ -110,7 +110,7 @@ def _list(options: argparse.Namespace) -> int:
         used = "never" if token.last_used_time is None else _time(token.last_used_time)
         until = "it is revoked" if token.expires_time is None else _time(token.expires_time)
         whose = token.tenant_id or "whole site"
-        words = (token.token_id, token.role.value, whose, state, f"until {until}", f"used {used}", token.name)
+        words = (token.token_id, token.role.value, state, f"until {until}", f"used {used}", whose, token.name)
         print("  ".join(words))
     return 0
 

@@ -167,15 +167,17 @@ class People:
         return await self._services.database.write(work), link
 
     def _move(self, tx: Tx, by: Principal, user: User, role: Role, wanted: Home | None) -> None:
-        """Puts a user where they are to belong."""
+        """Puts a user where they are to belong, or where the new role puts them."""
         target = user.tenant_id
         if wanted is not None:
             target = home(tx, by.tenant_id, role, wanted)
         elif role is not user.role and by.tenant_id is None:
             target = home_after(tx, role, user.tenant_id)
-        if target != user.tenant_id:
-            _keep_one_administrator(tx, user)
-            rows.set_user(tx, user.user_id, tenant_id=target)
+        if target == user.tenant_id:
+            return
+        _keep_one_administrator(tx, user)
+        rows.set_user(tx, user.user_id, tenant_id=target)
+        if wanted is not None:
             self._note(tx, by, Act.USER_TENANT, user.user_id)
 
     def _new_user(self, name: str, role: Role, password_hash: str | None, tenant_id: str | None) -> User:
