@@ -6,14 +6,16 @@ session, and then no asyncio test could start its loop.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from cloud.accounts.roles import Role
 from cloud.console.api.page import STATIC_DIR
+from cloud.examinations.refresh import examination_of
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import PASSWORD
 
@@ -60,6 +62,28 @@ def sign_in(page: Page, console: RunningConsole, role: Role, name: str = "") -> 
     body = {"name": known, "password": PASSWORD}
     answer = page.request.post("/api/session", data=body, headers={"Sec-Fetch-Site": "same-origin"})
     assert 200 == answer.status
+
+
+def examination(console: RunningConsole, capture_id: str) -> str:
+    """The examination that a print belongs to."""
+    found = console.do(console.world.database.read(lambda tx: examination_of(tx, capture_id)))
+    assert found is not None
+    return found
+
+
+def row(page: Page, console: RunningConsole, capture_id: str) -> Locator:
+    """The row of the print's examination on the worklist."""
+    return page.locator(f'[data-exam="{examination(console, capture_id)}"] button')
+
+
+def address(console: RunningConsole, capture_id: str) -> str:
+    """Where the print's examination is shown."""
+    return f"/live/{examination(console, capture_id)}"
+
+
+def opened(page: Page, console: RunningConsole, capture_id: str) -> None:
+    """Waits until the print's examination is the one that is shown."""
+    expect(page).to_have_url(re.compile(f"{address(console, capture_id)}$"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 
 from edge_agent.simulator.write import encode
 from tests.cloud.console.running import RunningConsole
-from tests.cloud.console.world import Verdict, brain_shot
+from tests.cloud.console.world import DEVICE, Verdict, brain_shot
 
 Point = tuple[float, float]
 SEED = 25
@@ -54,10 +54,10 @@ def dicom_of(seed: int, regions: Sequence[Dataset] | None = None) -> bytes:
     return out.getvalue()
 
 
-def stored(console: RunningConsole, data: bytes, seed: int = SEED) -> str:
+def stored(console: RunningConsole, data: bytes, seed: int = SEED, device_id: str = DEVICE) -> str:
     """A print of one DICOM still with a reading; the capture's id."""
     world, shot = console.world, brain_shot(seed)
-    capture_id = console.do(world.announce())
+    capture_id = console.do(world.announce(device_id=device_id))
     images = world.store_images(capture_id, [data], [shot], media_type="application/dicom")
     (image_id,) = console.do(images)
     console.do(world.conclude(capture_id, image_id, shot, Verdict()))

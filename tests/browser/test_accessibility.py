@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from cloud.accounts.roles import Role
 from cloud.console.api.access import RULES
 from cloud.publish.worklist import read_item
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import address, sign_in
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict
 
@@ -37,7 +37,7 @@ class Visit:
 
 def _live(console: RunningConsole) -> str:
     capture = console.do(console.world.result(21, Verdict(finding="ventriculomegaly", probability=0.93)))
-    return f"/live/{capture}"
+    return address(console, capture)
 
 
 def _report(console: RunningConsole) -> str:
@@ -54,7 +54,7 @@ def _report(console: RunningConsole) -> str:
 PAGES: Final[Mapping[str, Callable[[RunningConsole], Visit]]] = {
     "/": lambda console: Visit(path="/"),
     "/live": lambda console: Visit(path="/live"),
-    "/live/{capture_id}": lambda console: Visit(path=_live(console), role=Role.DOCTOR),
+    "/live/{examination_id}": lambda console: Visit(path=_live(console), role=Role.DOCTOR),
     "/report/{examination_id}": lambda console: Visit(path=_report(console), role=Role.DOCTOR),
     "/login": lambda console: Visit(path="/login", role=None),
     "/welcome": lambda console: Visit(path="/welcome", role=None),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from cloud.infer.assess import Context
 from cloud.infer.reasons import AbstainReason
 from cloud.items import CaptureState
 from edge_agent.simulator.exam import draw_examination
 from sonorelay.contract.reasons import EDGE_RULES, EdgeReason
+from tests.browser.conftest import address, opened, row
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot, png_of
 
@@ -25,16 +27,6 @@ CUT_OFF = """
   .map((e) => e.textContent)
 """
 """Texts that do not fit into their element."""
-
-
-def row(page: Page, capture_id: str) -> Locator:
-    """A capture's row on the worklist."""
-    return page.locator(f'[data-capture="{capture_id}"] button')
-
-
-def opened(page: Page, capture_id: str) -> None:
-    """Waits until a capture is the one that is shown."""
-    expect(page).to_have_url(re.compile(f"/live/{capture_id}$"))
 
 
 @pytest.mark.req("READ-09")
@@ -54,14 +46,14 @@ def test_a_print_is_seen_coming_and_becomes_a_result(page: Page, console: Runnin
     page.goto("/")
     expect(page.get_by_role("status")).to_have_text("Live")
     capture_id = console.do(world.announce())
-    expect(row(page, capture_id)).to_contain_text("On its way")
+    expect(row(page, console, capture_id)).to_contain_text("On its way")
     expect(page.get_by_role("heading", name="Image on its way")).to_be_visible()
     (image_id,) = console.do(world.store_images(capture_id, [png_of(shot)], [shot]))
-    expect(row(page, capture_id)).to_contain_text("Analysing")
+    expect(row(page, console, capture_id)).to_contain_text("Analysing")
     expect(page.locator("image.picture")).to_be_visible()
     verdict = Verdict(finding="ventriculomegaly", probability=0.93)
     console.do(world.conclude(capture_id, image_id, shot, verdict))
-    expect(row(page, capture_id)).to_contain_text("Suspected")
+    expect(row(page, console, capture_id)).to_contain_text("Suspected")
     expect(page.locator("ellipse.edge")).to_be_visible()
     side = page.get_by_role("complementary")
     for text in (
@@ -78,7 +70,7 @@ def test_a_print_is_seen_coming_and_becomes_a_result(page: Page, console: Runnin
 def test_the_outline_is_the_readings_ellipse(page: Page, console: RunningConsole) -> None:
     """Centre, half axes and turn reach the picture unchanged, in the still's pixels."""
     capture_id = console.do(console.world.result(22, Verdict()))
-    page.goto(f"/live/{capture_id}")
+    page.goto(address(console, capture_id))
     edge = page.locator("ellipse.edge")
     expect(edge).to_be_visible()
     truth = brain_shot(22).still.truth
@@ -101,19 +93,21 @@ def test_every_state_has_its_sign_and_word(page: Page, console: RunningConsole) 
         (CaptureState.REFUSED, EdgeReason.BLANK),
         (CaptureState.HELD, EdgeReason.SECTOR_NOT_FOUND),
     ):
-        ids[state.value] = console.do(world.announce())
+        ids[state.value] = console.do(world.announce(device_id=f"room-{state.value}"))
         console.do(world.stop(ids[state.value], state, reason))
     shot = brain_shot(23)
-    ids["failed"] = console.do(world.announce())
+    ids["failed"] = console.do(world.announce(device_id="room-failed"))
     (image_id,) = console.do(world.store_images(ids["failed"], [b"no image"], [shot]))
     console.do(world.fail(ids["failed"], image_id))
-    ids["normal"] = console.do(world.result(23, Verdict()))
-    ids["abnormal"] = console.do(world.result(23, Verdict(finding="other")))
+    ids["normal"] = console.do(world.result(23, Verdict(), device_id="room-normal"))
+    ids["abnormal"] = console.do(world.result(23, Verdict(finding="other"), device_id="room-abnormal"))
     reasons = (AbstainReason.LOW_CONFIDENCE,)
-    ids["review"] = console.do(world.result(23, Verdict(finding="other", reasons=reasons)))
-    ids["analysing"] = console.do(world.announce())
+    ids["review"] = console.do(
+        world.result(23, Verdict(finding="other", reasons=reasons), device_id="room-review")
+    )
+    ids["analysing"] = console.do(world.announce(device_id="room-analysing"))
     console.do(world.store_images(ids["analysing"], [png_of(shot)], [shot]))
-    ids["incoming"] = console.do(world.announce())
+    ids["incoming"] = console.do(world.announce(device_id="room-incoming"))
     words = {
         "missing": "Missing",
         "refused": "Refused",
@@ -128,9 +122,9 @@ def test_every_state_has_its_sign_and_word(page: Page, console: RunningConsole) 
     page.goto("/")
     signs = set()
     for status, word in words.items():
-        expect(row(page, ids[status])).to_contain_text(word)
-        expect(row(page, ids[status])).to_have_class(re.compile(rf"\bs-{status}\b"))
-        signs.add(row(page, ids[status]).locator(".pill path").get_attribute("d"))
+        expect(row(page, console, ids[status])).to_contain_text(word)
+        expect(row(page, console, ids[status])).to_have_class(re.compile(rf"\bs-{status}\b"))
+        signs.add(row(page, console, ids[status]).locator(".pill path").get_attribute("d"))
     # The four that stopped share the cross; every other state has its own sign.
     assert len(signs) == 6
     filters = page.get_by_role("group", name="Show").get_by_role("button")
@@ -144,7 +138,7 @@ def test_a_stopped_print_says_why_and_what_to_do(page: Page, console: RunningCon
     capture_id = console.do(console.world.announce())
     console.do(console.world.stop(capture_id, CaptureState.MISSING, EdgeReason.DID_NOT_COME))
     page.goto("/")
-    opened(page, capture_id)
+    opened(page, console, capture_id)
     stage = page.get_by_role("region", name="Print #1")
     expect(stage).to_contain_text(EDGE_RULES[EdgeReason.DID_NOT_COME].en)
     expect(stage).to_contain_text(capture_id.replace("-", ""))
@@ -185,15 +179,15 @@ def test_new_rows_never_steal_the_selection(page: Page, console: RunningConsole)
     """The newest is opened only where nothing is open; a result that came meanwhile is unread."""
     first = console.do(console.world.announce())
     page.goto("/")
-    opened(page, first)
-    second = console.do(console.world.result(25, Verdict()))
-    expect(row(page, second)).to_contain_text("No anomaly")
-    expect(row(page, second)).to_contain_text("not looked at yet")
-    opened(page, first)
-    expect(row(page, first)).to_have_attribute("aria-current", "true")
-    row(page, second).click()
-    opened(page, second)
-    expect(row(page, second)).not_to_contain_text("not looked at yet")
+    opened(page, console, first)
+    second = console.do(console.world.result(25, Verdict(), device_id="us-room-4"))
+    expect(row(page, console, second)).to_contain_text("No anomaly")
+    expect(row(page, console, second)).to_contain_text("not looked at yet")
+    opened(page, console, first)
+    expect(row(page, console, first)).to_have_attribute("aria-current", "true")
+    row(page, console, second).click()
+    opened(page, console, second)
+    expect(row(page, console, second)).not_to_contain_text("not looked at yet")
 
 
 def test_the_keys_of_the_stage(page: Page, console: RunningConsole) -> None:
@@ -224,14 +218,14 @@ def test_the_keys_of_the_stage(page: Page, console: RunningConsole) -> None:
 def test_the_keys_of_the_list_and_of_the_film(page: Page, console: RunningConsole) -> None:
     """J and K go through the prints, left and right through the images of one, ? shows the keys."""
     world = console.world
-    older = console.do(world.announce())
+    older = console.do(world.announce(device_id="us-room-4"))
     shots = [s for s in draw_examination(27, 0, banner=False, cines=False) if s.still.truth.ellipse][:2]
     newer = console.do(world.announce(images=len(shots)))
     image_ids = console.do(world.store_images(newer, [png_of(s) for s in shots], shots))
     for image_id, shot in zip(image_ids, shots, strict=True):
         console.do(world.conclude(newer, image_id, shot, Verdict()))
     page.goto("/")
-    opened(page, newer)
+    opened(page, console, newer)
     picture = page.locator("image.picture")
     expect(picture).to_have_attribute("href", f"/api/images/{image_ids[0]}/still.png")
     page.keyboard.press("ArrowRight")
@@ -239,11 +233,11 @@ def test_the_keys_of_the_list_and_of_the_film(page: Page, console: RunningConsol
     page.keyboard.press("ArrowLeft")
     expect(picture).to_have_attribute("href", f"/api/images/{image_ids[0]}/still.png")
     page.keyboard.press("j")
-    opened(page, older)
+    opened(page, console, older)
     page.keyboard.press("j")
-    opened(page, older)
+    opened(page, console, older)
     page.keyboard.press("k")
-    opened(page, newer)
+    opened(page, console, newer)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Hold: bare image")
     page.keyboard.press("Escape")
@@ -268,13 +262,16 @@ def test_the_language_is_switched_and_kept(page: Page, console: RunningConsole) 
 def test_a_filter_shows_its_rows_and_keeps_what_is_open(page: Page, console: RunningConsole) -> None:
     """Only rows of the chosen group stay, besides the one that is open."""
     world = console.world
-    normal, suspected = (console.do(world.result(29, Verdict(finding=f))) for f in ("normal", "other"))
+    normal, suspected = (
+        console.do(world.result(29, Verdict(finding=finding), device_id=f"room-{finding}"))
+        for finding in ("normal", "other")
+    )
     waiting = console.do(world.announce())
-    page.goto(f"/live/{waiting}")
+    page.goto(address(console, waiting))
     page.get_by_role("button", name="Suspected").first.click()
-    expect(row(page, normal)).to_have_count(0)
-    expect(row(page, suspected)).to_be_visible()
-    expect(row(page, waiting)).to_be_visible()
+    expect(row(page, console, normal)).to_have_count(0)
+    expect(row(page, console, suspected)).to_be_visible()
+    expect(row(page, console, waiting)).to_be_visible()
 
 
 def test_a_cut_connection_is_said_and_caught_up(
@@ -283,30 +280,43 @@ def test_a_cut_connection_is_said_and_caught_up(
     """While the server is away a banner says so; what happened meanwhile is there after the reconnection."""
     first = console.do(console.world.announce())
     page.goto("/")
-    opened(page, first)
+    opened(page, console, first)
     console.stop()
     banner = page.get_by_role("alert")
     expect(banner).to_contain_text("No connection to the server")
     expect(page.get_by_text(NOTICE_EN)).to_be_visible()
     console.do(console.world.stop(first, CaptureState.REFUSED, EdgeReason.BLANK))
-    second = console.do(console.world.announce())
+    second = console.do(console.world.announce(device_id="us-room-4"))
     console.start()
-    expect(row(page, first)).to_contain_text("Refused")
-    expect(row(page, second)).to_contain_text("On its way")
+    expect(row(page, console, first)).to_contain_text("Refused")
+    expect(row(page, console, second)).to_contain_text("On its way")
     expect(banner).to_have_count(0)
-    opened(page, first)
+    opened(page, console, first)
     # The browser reports the cut on its own console; nothing else may have gone wrong.
     problems[:] = [problem for problem in problems if "net::ERR_" not in problem]
 
 
-def test_an_address_of_an_unknown_print_opens_the_newest(
-    page: Page, console: RunningConsole, problems: list[str]
+def test_an_unknown_address_opens_the_newest(
+    page: Page, console: RunningConsole, refused: Callable[[int], None]
 ) -> None:
-    """A kept address whose capture is gone does not leave an empty page."""
+    """A kept address whose examination is gone does not leave an empty page."""
     newest = console.do(console.world.announce())
     page.goto("/live/00000000-0000-0000-0000-000000000000")
-    opened(page, newest)
-    problems[:] = [problem for problem in problems if "404" not in problem]
+    opened(page, console, newest)
+    refused(404)
+
+
+def test_an_address_of_a_print_leads_to_its_examination(
+    page: Page, console: RunningConsole, refused: Callable[[int], None]
+) -> None:
+    """Addresses of before named prints: the print's own image is shown."""
+    first = console.do(console.world.result(31, Verdict()))
+    console.do(console.world.result(32, Verdict(finding="other")))
+    page.goto(f"/live/{first}")
+    opened(page, console, first)
+    expect(page.get_by_role("region", name="Print #1")).to_be_visible()
+    expect(page.locator("ellipse.edge")).to_be_visible()
+    refused(404)
 
 
 @pytest.mark.parametrize("width_px", [1280, 1440])

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from cloud.accounts.oidc import OidcRules
 from cloud.accounts.provider import Provider, ProviderSettings
 from cloud.accounts.roles import Role
+from tests.browser.conftest import address, opened
 from tests.cloud.accounts.small_provider import CLIENT, SECRET, SmallProvider
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict
@@ -102,10 +103,10 @@ def test_through_the_provider_and_back_to_where_one_was(abroad: Page, console: R
     """The Strict cookie is set on the way back from another site, and the page that was asked for is there."""
     page = abroad
     capture_id = console.do(console.world.result(22, Verdict()))
-    page.goto(f"/live/{capture_id}")
+    page.goto(address(console, capture_id))
     page.get_by_role("link", name="Sign in with City Hospital").click()
     go_through(page, "mei")
-    expect(page).to_have_url(re.compile(f"/live/{capture_id}$"))
+    opened(page, console, capture_id)
     expect(page.locator("ellipse.edge")).to_be_visible()
     cookies = {each["name"]: each for each in page.context.cookies()}
     assert "Strict" == cookies["__Host-sonorelay"]["sameSite"]

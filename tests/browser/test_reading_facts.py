@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from cloud.infer.assess import Context
 from cloud.infer.reading import SubPlane
 from cloud.infer.reasons import AbstainReason
 from cloud.infer.ventricle import NO_WIDTH_SENTENCES, NoWidth
+from tests.browser.conftest import address, row
 from tests.cloud.console.made import loop_lengths, made_loop
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot, made_reading
@@ -61,7 +62,7 @@ def test_the_decision_has_one_probability_and_the_type_none(
     if finding != "normal":
         expect(page.locator("body")).not_to_contain_text(f"{probability:.0%}")
         expect(page.locator("body")).not_to_contain_text(f"{probability:.1%}")
-        expect(page.locator("[data-capture]")).to_contain_text("87%")
+        expect(page.locator("[data-exam]")).to_contain_text("87%")
         assert re.search(r"\d", hint.inner_text()) is None
     to_chinese(page)
     card = page.get_by_role("region", name="判读")
@@ -72,12 +73,12 @@ def test_the_decision_has_one_probability_and_the_type_none(
 
 def test_a_probability_is_never_rounded_to_a_certainty(page: Page, console: RunningConsole) -> None:
     """99.97 % is more than 99.9 %, on the worklist more than 99 %; 0.03 % is less than 0.1 %."""
-    console.do(console.world.result(31, Verdict(probability=0.9997)))
+    console.do(console.world.result(31, Verdict(probability=0.9997), device_id="us-room-4"))
     console.do(console.world.result(31, Verdict(finding="other", probability=0.9998)))
     page.goto("/")
     expect(page.get_by_role("region", name="Finding")).to_contain_text("> 99.9%")
-    expect(page.locator("[data-capture]").first).to_contain_text("Suspected> 99%")
-    page.locator("[data-capture] button").last.click()
+    expect(page.locator("[data-exam]").first).to_contain_text("Suspected> 99%")
+    page.locator("[data-exam] button").last.click()
     expect(page.get_by_role("region", name="Finding")).to_contain_text("< 0.1%")
 
 
@@ -96,8 +97,7 @@ def test_an_abstained_decision_stands_behind_its_reasons(page: Page, console: Ru
         "Hint, unscored: another anomaly",
     ]
     assert sorted(order, key=text.index) == order
-    row = page.locator("[data-capture]")
-    expect(row).not_to_contain_text("%")
+    expect(page.locator("[data-exam]")).not_to_contain_text("%")
 
 
 @pytest.mark.parametrize("sure", [True, False])
@@ -209,56 +209,65 @@ def test_a_loop_says_which_frame_stands_for_it_and_why(page: Page, console: Runn
     expect(section).to_contain_text(re.compile(r"4 帧头围\s*172\.4 ± 1\.3 mm"))
 
 
+def give_age(page: Page, weeks: str, days: str = "") -> None:
+    """Opens the form of the examination's age, fills it in and sends it."""
+    page.get_by_role("button", name="Give").or_(page.get_by_role("button", name="Change")).click()
+    page.get_by_label("Weeks").fill(weeks)
+    page.get_by_label("Days").fill(days)
+    page.get_by_label("Days").press("Enter")
+
+
 @pytest.mark.req("BEY-07")
 def test_a_person_gives_the_age_and_sees_growth(page: Page, console: RunningConsole) -> None:
-    """Weeks and days go in, z-scores and centiles with their source come out, and the page says that nothing is
-    stored; removed, or after a reload, all is as before."""
+    """Weeks and days go in, z-scores and centiles with their source come out; the age is the examination's and stays
+    after a reload, until it is removed."""
     console.do(console.world.result(38, Verdict(ventricle_mm=6.6)))
     page.goto("/")
-    form = page.get_by_role("form", name="Gestational age")
+    expect(side(page)).to_contain_text("A gestational age of the examination places the lengths")
     expect(side(page)).not_to_contain_text("centile")
-    form.get_by_label("Weeks").fill("22")
-    form.get_by_label("Days").fill("3")
-    form.get_by_label("Days").press("Enter")
-    expect(form).to_contain_text("Age given here, not stored.")
-    expect(side(page)).to_contain_text(re.compile(r"Age given here\s*22w3d"))
-    for name in ("HC", "BPD", "OFD", "Ventricle"):
-        expect(side(page)).to_contain_text(re.compile(rf"{name}\s*z -?\d+\.\d\d ± \d\.\d\d, centile "))
-    for source in ("Lancet 2014; 384: 869-879", "Napolitano et al.", "z = (x - mean) / SD"):
-        expect(side(page)).to_contain_text(source)
+    give_age(page, "22", "3")
+    expect(page.get_by_role("form", name="Gestational age")).to_have_count(0)
+    for _ in range(2):
+        expect(side(page)).to_contain_text(re.compile(r"Gestational age\s*22w3d"))
+        expect(side(page)).to_contain_text("given as an age, doctor")
+        for name in ("HC", "BPD", "OFD", "Ventricle"):
+            expect(side(page)).to_contain_text(re.compile(rf"{name}\s*z -?\d+\.\d\d ± \d\.\d\d, centile "))
+        for source in ("Lancet 2014; 384: 869-879", "Napolitano et al.", "z = (x - mean) / SD"):
+            expect(side(page)).to_contain_text(source)
+        expect(page.locator("[data-exam]")).to_contain_text("22w3d")
+        page.reload()
     to_chinese(page)
-    expect(page.get_by_role("form", name="孕周")).to_contain_text("孕周在此处输入，不保存。")
-    expect(side(page)).to_contain_text(re.compile(r"此处输入的孕周\s*22周3天"))
-    page.get_by_role("button", name="移除此处输入的孕周").click()
+    expect(side(page)).to_contain_text(re.compile(r"孕周\s*22周3天"))
+    page.get_by_role("button", name="修改").click()
+    page.get_by_role("button", name="删除孕周").click()
     expect(side(page)).not_to_contain_text("百分位")
-    page.get_by_role("form").get_by_label("周", exact=True).fill("22")
-    page.get_by_role("button", name="计算").click()
-    expect(side(page)).to_contain_text("百分位")
-    page.reload()
-    expect(page.get_by_role("form").get_by_label("周", exact=True)).to_have_value("")
-    expect(side(page)).not_to_contain_text("百分位")
+    expect(side(page)).to_contain_text(re.compile(r"孕周\s*未知"))
 
 
-def test_an_age_is_kept_for_its_own_image_and_starts_from_the_examinations(
-    page: Page, console: RunningConsole
-) -> None:
-    """The examination's age stands in the fields; another given here replaces what is shown for this image only."""
-    verdict = Verdict(context=Context(gestational_age_days=168))
-    older, newer = (console.do(console.world.result(39, verdict)) for _ in range(2))
-    page.goto(f"/live/{newer}")
-    weeks = page.get_by_label("Weeks")
-    expect(weeks).to_have_value("24")
-    expect(side(page)).to_contain_text(re.compile(r"Age by the examination\s*24w0d"))
-    weeks.fill("21")
+def test_an_age_by_dates_keeps_no_date(page: Page, console: RunningConsole) -> None:
+    """The last menstrual period is reckoned into days at once; only how it was reckoned is told."""
+    console.do(console.world.result(38, Verdict()))
+    page.goto("/")
+    begun = (console.world.clock() - timedelta(days=150)).date()
+    page.get_by_role("button", name="Give").click()
+    page.get_by_text("Last period").click()
+    page.get_by_label("Last period").and_(page.locator("[type=date]")).fill(begun.isoformat())
     page.get_by_role("button", name="Apply").click()
-    expect(side(page)).to_contain_text(re.compile(r"Age given here\s*21w0d"))
-    expect(side(page)).not_to_contain_text("Age by the examination")
-    page.locator(f'[data-capture="{older}"] button').click()
-    expect(weeks).to_have_value("24")
-    expect(side(page)).to_contain_text(re.compile(r"Age by the examination\s*24w0d"))
-    page.locator(f'[data-capture="{newer}"] button').click()
-    expect(weeks).to_have_value("21")
-    expect(side(page)).to_contain_text(re.compile(r"Age given here\s*21w0d"))
+    expect(side(page)).to_contain_text("by the last menstrual period, doctor")
+    expect(side(page)).to_contain_text(re.compile(r"Gestational age\s*21w[234]d"))
+    expect(page.locator("body")).not_to_contain_text(begun.isoformat())
+
+
+def test_an_age_belongs_to_its_examination(page: Page, console: RunningConsole) -> None:
+    """Another examination has its own."""
+    older, newer = (console.do(console.world.result(39, Verdict(), device_id=f"room-{n}")) for n in range(2))
+    page.goto(address(console, newer))
+    give_age(page, "21")
+    expect(side(page)).to_contain_text(re.compile(r"Gestational age\s*21w0d"))
+    row(page, console, older).click()
+    expect(side(page)).to_contain_text(re.compile(r"Gestational age\s*not known"))
+    row(page, console, newer).click()
+    expect(side(page)).to_contain_text(re.compile(r"Gestational age\s*21w0d"))
 
 
 @pytest.mark.parametrize(
@@ -270,9 +279,7 @@ def test_what_is_no_age_is_said_and_not_asked(
     """The page says what an age is; the server is not troubled (a 422 would be an error of this test)."""
     console.do(console.world.result(40, Verdict()))
     page.goto("/")
-    page.get_by_label("Weeks").fill(weeks)
-    page.get_by_label("Days").fill(days)
-    page.get_by_role("button", name="Apply").click()
+    give_age(page, weeks, days)
     expect(page.get_by_role("alert")).to_contain_text("above 0 and at most 315 days (45 weeks)")
     expect(side(page)).not_to_contain_text("centile")
 
@@ -283,22 +290,24 @@ def test_an_age_outside_of_the_standards_gets_weeks_instead_of_numbers(
     """A possible age that no standard covers is taken, and what the standards cover is said."""
     console.do(console.world.result(41, Verdict()))
     page.goto("/")
-    page.get_by_label("Weeks").fill("12")
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("form")).to_contain_text("The standards cover 14 to 40 weeks.")
+    give_age(page, "12")
+    expect(side(page)).to_contain_text("The standards cover 14 to 40 weeks.")
     expect(side(page)).to_contain_text(re.compile(r"HC\s*standard: 14 to 40 weeks only"))
 
 
-def test_doubtful_lengths_take_no_age_and_unscaled_ones_say_why(page: Page, console: RunningConsole) -> None:
-    """Where the lengths are not judged there is nothing to ask; without a scale the page says what is missing."""
-    console.do(console.world.result(42, Verdict(reasons=(AbstainReason.HEAD_CUT_OFF,))))
-    page.goto("/")
-    expect(side(page)).to_contain_text("The lengths are not judged")
-    expect(page.get_by_role("form")).to_have_count(0)
-    unscaled = console.do(console.world.result(42, Verdict(scaled=False)))
-    page.goto(f"/live/{unscaled}")
-    expect(side(page)).to_contain_text("Without a scale the lengths have no millimetres")
-    expect(page.get_by_role("form")).to_have_count(0)
+def test_doubtful_and_unscaled_lengths_say_why_they_have_no_place(
+    page: Page, console: RunningConsole
+) -> None:
+    """Where the lengths are not judged or have no millimetres, no age helps."""
+    doubtful = console.do(console.world.result(42, Verdict(reasons=(AbstainReason.HEAD_CUT_OFF,))))
+    unscaled = console.do(console.world.result(42, Verdict(scaled=False), device_id="us-room-4"))
+    for capture_id, words in (
+        (doubtful, "The lengths are not judged"),
+        (unscaled, "Without a scale the lengths have no millimetres"),
+    ):
+        page.goto(address(console, capture_id))
+        expect(side(page)).to_contain_text(words)
+        expect(side(page)).not_to_contain_text("A gestational age of the examination places")
 
 
 def test_a_server_that_does_not_answer_is_said(
@@ -308,15 +317,18 @@ def test_a_server_that_does_not_answer_is_said(
     console.do(console.world.result(43, Verdict()))
 
     def cut(route: Route) -> None:
-        route.abort()
+        if route.request.method == "PATCH":
+            route.abort()
+        else:
+            route.continue_()
 
-    page.route("**/assessment?*", cut)
+    page.route("**/api/examinations/*", cut)
     page.goto("/")
-    page.get_by_label("Weeks").fill("22")
-    page.get_by_role("button", name="Apply").click()
+    give_age(page, "22")
     expect(page.get_by_role("alert")).to_have_text("The server gave no answer. Try again.")
+    expect(page.get_by_label("Weeks")).to_have_value("22")
     expect(side(page)).not_to_contain_text("centile")
-    page.unroute("**/assessment?*")
+    page.unroute("**/api/examinations/*")
     page.get_by_role("button", name="Apply").click()
     expect(side(page)).to_contain_text("centile")
     expect(page.get_by_role("alert")).to_have_count(0)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cloud.accounts.roles import Role
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import address, opened, row, sign_in
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import PASSWORD, Verdict
 
@@ -62,16 +62,16 @@ def test_sign_in_leads_back_to_where_one_was(
     page, world = stranger, console.world
     console.do(world.add_user("ada", Role.DOCTOR))
     older = console.do(world.result(22, Verdict()))
-    console.do(world.result(23, Verdict()))
-    page.goto(f"/live/{older}")
+    console.do(world.result(23, Verdict(), device_id="us-room-4"))
+    page.goto(address(console, older))
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert page.locator("[data-capture]").count() == 0
+    assert page.locator("[data-exam]").count() == 0
     fill_in(page, "ada", "wrong")
     expect(page.get_by_role("alert")).to_have_text("Name or password is wrong.")
     expect(page.get_by_label("Name", exact=True)).to_have_value("ada")
     refused(401)
     fill_in(page, "ada", PASSWORD)
-    expect(page).to_have_url(re.compile(f"/live/{older}$"))
+    opened(page, console, older)
     expect(page.locator("ellipse.edge")).to_be_visible()
 
 
@@ -90,9 +90,10 @@ def test_the_lock_hides_the_page_and_keeps_its_state(
     """What was chosen and typed is there after the unlock, and what happened meanwhile too; keys reach nothing."""
     world = console.world
     older = console.do(world.result(22, Verdict()))
-    console.do(world.result(23, Verdict()))
-    page.goto(f"/live/{older}")
+    console.do(world.result(23, Verdict(), device_id="us-room-4"))
+    page.goto(address(console, older))
     expect(page.locator("ellipse.edge")).to_be_visible()
+    page.get_by_role("button", name="Give").click()
     page.get_by_label("Weeks").fill("23")
     page.get_by_label("Weeks").blur()
     page.keyboard.press("l")
@@ -106,7 +107,7 @@ def test_the_lock_hides_the_page_and_keeps_its_state(
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(lock).to_be_visible()
-    missed = console.do(world.announce())
+    missed = console.do(world.announce(device_id="us-room-5"))
     field.fill("wrong")
     lock.get_by_role("button", name="Unlock").click()
     expect(lock.get_by_role("alert")).to_have_text("The password is wrong.")
@@ -114,13 +115,13 @@ def test_the_lock_hides_the_page_and_keeps_its_state(
     field.fill(PASSWORD)
     lock.get_by_role("button", name="Unlock").click()
     expect(lock).to_have_count(0)
-    expect(page).to_have_url(re.compile(f"/live/{older}$"))
+    opened(page, console, older)
     expect(page.get_by_label("Weeks")).to_have_value("23")
     expect(page.get_by_role("status")).to_have_text("Live")
-    expect(page.locator(f'[data-capture="{missed}"]')).to_contain_text("On its way")
+    expect(row(page, console, missed)).to_contain_text("On its way")
     # The stream runs again.
-    after = console.do(world.announce())
-    expect(page.locator(f'[data-capture="{after}"]')).to_be_visible()
+    after = console.do(world.announce(device_id="us-room-6"))
+    expect(row(page, console, after)).to_be_visible()
 
 
 def test_an_idle_session_locks_by_itself(
@@ -143,15 +144,15 @@ def test_a_session_that_ended_leads_to_the_sign_in_and_back(
 ) -> None:
     """In the middle of something: the page says so, shows nothing any more, and goes on after the sign-in."""
     capture_id = console.do(console.world.result(22, Verdict()))
-    page.goto(f"/live/{capture_id}")
+    page.goto(address(console, capture_id))
     expect(page.locator("ellipse.edge")).to_be_visible()
     console.world.clock.forward(hours=12)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("Your session has ended")
-    assert page.locator("[data-capture]").count() == 0
+    assert page.locator("[data-exam]").count() == 0
     refused(401)
     fill_in(page, "doctor", PASSWORD)
-    expect(page).to_have_url(re.compile(f"/live/{capture_id}$"))
+    opened(page, console, capture_id)
     expect(page.locator("ellipse.edge")).to_be_visible()
 
 
@@ -165,7 +166,7 @@ def test_signing_out_leaves_nothing_behind(page: Page, console: RunningConsole) 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert page.locator("[data-capture]").count() == 0
+    assert page.locator("[data-exam]").count() == 0
 
 
 @pytest.mark.parametrize("role", Role)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import address, row
 from tests.browser.stage import (
     SEED,
     Point,
@@ -130,7 +131,7 @@ def test_without_a_scale_everything_is_pixels(page: Page, console: RunningConsol
     capture_id = console.do(console.world.result(SEED, Verdict(scaled=False)))
     with console.world.database.begin() as tx:
         tx.exec_driver_sql("UPDATE image SET mm_per_pixel = NULL, scale_source = NULL")
-    page.goto(f"/live/{capture_id}")
+    page.goto(address(console, capture_id))
     expect(page.locator("image.picture")).to_be_visible()
     for key in ("m", "g"):
         page.keyboard.press(key)
@@ -178,14 +179,14 @@ def test_measuring_needs_no_pointer(page: Page, console: RunningConsole) -> None
 
 def test_several_shapes_are_kept_with_their_image(page: Page, console: RunningConsole) -> None:
     """Each has its number and its own delete; another print has none of them; back again they are there."""
-    older = stored(console, dicom_of(SEED))
+    older = stored(console, dicom_of(SEED), device_id="us-room-4")
     opened(page, console)
     take(page, "m")
     drag(page, *INSIDE)
     page.keyboard.press("e")
     drag(page, (X0 + 380.0, Y0 + 350.0), (X0 + 150.0, Y0 + 380.0))
     expect(own(page).get_by_role("listitem")).to_have_count(2)
-    page.locator(f'[data-capture="{older}"] button').click()
+    row(page, console, older).click()
     expect(own(page)).to_have_count(0)
     page.keyboard.press("k")
     expect(own(page).get_by_role("listitem")).to_have_count(2)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import address, row
 from tests.browser.stage import SEED, dicom_of, drag_on_screen, on_screen, on_still, screenshot, stored
 from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.world import Verdict, brain_shot
@@ -131,20 +132,20 @@ def test_the_view_tools_need_no_pointer(page: Page, console: RunningConsole) -> 
 
 def test_each_image_keeps_its_view(page: Page, console: RunningConsole) -> None:
     """Another print begins as it is; the first one is as it was left."""
-    older = console.do(console.world.result(24, Verdict()))
+    older = console.do(console.world.result(24, Verdict(), device_id="us-room-4"))
     newer = opened(page, console)
     page.keyboard.press("+")
     expect(page.get_by_label("Zoom, percent")).to_have_value("125")
-    page.locator(f'[data-capture="{older}"] button').click()
+    row(page, console, older).click()
     expect(page.get_by_label("Zoom, percent")).to_have_value("100")
-    page.locator(f'[data-capture="{newer}"] button').click()
+    row(page, console, newer).click()
     expect(page.get_by_label("Zoom, percent")).to_have_value("125")
 
 
 def test_two_stills_beside_each_other(page: Page, console: RunningConsole) -> None:
     """Pinned, the still waits for another one; each side has its own view and overlays, and tools are meant for the
     one that was touched last, unless the zoom is linked. Escape leaves with the chosen one."""
-    older = console.do(console.world.result(24, Verdict()))
+    older = console.do(console.world.result(24, Verdict(), device_id="us-room-4"))
     newer = opened(page, console)
     page.get_by_role("button", name="Pin this still").click()
     expect(page.get_by_text("Choose another still")).to_be_visible()
@@ -175,13 +176,13 @@ def test_two_stills_beside_each_other(page: Page, console: RunningConsole) -> No
     page.keyboard.press("+")
     expect(right.get_by_label("Zoom, percent")).to_have_value("125")
     expect(left.get_by_label("Zoom, percent")).to_have_value("100")
-    page.locator(f'[data-capture="{newer}"] button').click()
+    row(page, console, newer).click()
     expect(stills).to_have_count(1)
-    page.locator(f'[data-capture="{older}"] button').click()
+    row(page, console, older).click()
     expect(stills).to_have_count(2)
     page.keyboard.press("Escape")
     expect(stills).to_have_count(1)
-    expect(page).to_have_url(re.compile(f"/live/{older}$"))
+    expect(page).to_have_url(re.compile(f"{address(console, older)}$"))
     expect(page.get_by_label("Zoom, percent")).to_have_value("125")
 
 

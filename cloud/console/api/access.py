@@ -112,7 +112,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     # The page itself holds no data, and the ledger's files are public by design: anybody may check the log.
     ("GET", "/"): _OPEN,
     ("GET", "/live"): _OPEN,
-    ("GET", "/live/{capture_id}"): _OPEN,
+    ("GET", "/live/{examination_id}"): _OPEN,
     ("GET", "/viewer"): _OPEN,
     ("GET", "/viewer/{series_id}"): _OPEN,
     ("GET", "/report/{examination_id}"): _OPEN,

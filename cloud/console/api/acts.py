@@ -19,6 +19,8 @@ from cloud.console.api.sessions import Signed
 from cloud.db import Tx
 from cloud.examinations.errors import ExaminationProblem, ExaminationRefused
 from cloud.examinations.items import AgeSource
+from cloud.examinations.items import Examination as StoredExamination
+from cloud.examinations.leads import leads_of
 from cloud.examinations.review_items import Corrected, Said
 from cloud.examinations.review_items import Review as StoredReview
 from cloud.examinations.signing import Asked
@@ -44,8 +46,8 @@ def router() -> APIRouter:
         given = [] if age is None else [(AgeSource(name), value) for name, value in age if value is not None]
         source, value = given[0] if given else (None, None)
         arranging = services.examinations.arranging
-        stored = await arranging.set_age(signed, str(examination_id), source, value)
-        return examination(stored, services.site)
+        changed = await arranging.set_age(signed, str(examination_id), source, value)
+        return await _examination(services, changed)
 
     @routes.post(
         "/captures/{capture_id}/examination", summary="Move a print to another examination, or to a new one"
@@ -54,8 +56,8 @@ def router() -> APIRouter:
         services: Injected, signed: Signed, capture_id: UUID, asked: models.MoveAsked
     ) -> Examination:
         target = None if asked.examination_id is None else str(asked.examination_id)
-        stored = await services.examinations.arranging.move(signed, str(capture_id), target)
-        return examination(stored, services.site)
+        changed = await services.examinations.arranging.move(signed, str(capture_id), target)
+        return await _examination(services, changed)
 
     @routes.put(
         "/examinations/{examination_id}/protocol/{item}", summary="Tick an item of the protocol by hand"
@@ -64,8 +66,8 @@ def router() -> APIRouter:
         services: Injected, signed: Signed, examination_id: UUID, item: str, asked: models.TickAsked
     ) -> Examination:
         arranging = services.examinations.arranging
-        stored = await arranging.tick(signed, str(examination_id), item, asked.seen)
-        return examination(stored, services.site)
+        changed = await arranging.tick(signed, str(examination_id), item, asked.seen)
+        return await _examination(services, changed)
 
     @routes.post("/examinations/{examination_id}/signatures", summary="Sign an examination")
     async def sign_examination(
@@ -98,6 +100,11 @@ def router() -> APIRouter:
         return await receipt(services, await services.examinations.reviews.ledger_index(str(review_id)))
 
     return routes
+
+
+async def _examination(services: ConsoleServices, stored: StoredExamination) -> Examination:
+    leads = await services.database.read(lambda tx: leads_of(tx, [stored]))
+    return examination(stored, services.site, leads.get(stored.examination_id))
 
 
 def _said(image_id: str, asked: ReviewAsked) -> Said:

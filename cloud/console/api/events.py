@@ -22,6 +22,7 @@ from cloud.console.api.reading_models import Shown
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.console.api.sessions import Signed
 from cloud.db import Tx
+from cloud.examinations.leads import leads_of
 from cloud.examinations.read import read_examination
 from cloud.items import Event, WorkItem
 from cloud.monitor.book import ALARMS_TOPIC
@@ -83,7 +84,7 @@ async def event_stream(services: ConsoleServices, after: int, reader: Principal)
         seen = [event for event in events if event.capture_id in own]
         return _encode(tx, services, seen), devices_elsewhere(tx, reader.tenant_id)
 
-    news = AlarmNews(services.monitor.book)
+    news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)
     async with contextlib.aclosing(batches):
@@ -128,7 +129,8 @@ def _examination(tx: Tx, services: ConsoleServices, examination_id: str, event_i
     stored = read_examination(tx, services.examinations.protocol, examination_id)
     if stored is None:
         return _message("examination_gone", event_id - 1, ExaminationGone(examination_id=examination_id))
-    return _message("examination", event_id - 1, examination(stored, services.site))
+    lead = leads_of(tx, [stored]).get(examination_id)
+    return _message("examination", event_id - 1, examination(stored, services.site, lead))
 
 
 def _message(name: str, message_id: int, content: Shown) -> bytes:

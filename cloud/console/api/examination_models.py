@@ -38,6 +38,18 @@ class SignedFacts(Shown):
     changed_after: bool = Field(description="Whether an image, result, review or the age changed since.")
 
 
+class LeadFacts(Shown):
+    """The image or print that gives an examination its state."""
+
+    capture_id: str = Field(description="UUID of its print.")
+    image_id: str | None = Field(description="UUID of the image; null where the print has none.")
+    finding: str | None = Field(description="Finding after reviews; null where there is none to rely on.")
+    not_normal: float | None = Field(
+        description="Probability of not normal by the reading, where it has one."
+    )
+    reason: str | None = Field(description="Why there is no finding; see /api/reasons.")
+
+
 class Examination(Shown):
     """One examination, as the list shows it. Research use, not for diagnosis."""
 
@@ -58,6 +70,7 @@ class Examination(Shown):
     reviewed_count: int = Field(description="Images that a person reviewed.")
     status: Status = Field(description="The most pressing of what is in it, after reviews.")
     findings: list[str] = Field(description="Findings of its images after reviews, without abstentions.")
+    lead: LeadFacts | None = Field(description="What gives it its state; null while it is on its way.")
     signed: SignedFacts | None = Field(description="The newest signature; null where there is none.")
     seen_count: int = Field(description="Items of the site's protocol that were seen.")
     item_count: int = Field(description="Items of the site's protocol.")

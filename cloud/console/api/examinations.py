@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import PlainTextResponse
 
-from cloud.console.api.examination_models import ExaminationDetail, ExaminationList
+from cloud.console.api.examination_models import Examination, ExaminationDetail, ExaminationList
 from cloud.console.api.models import Problem
 from cloud.console.api.present import work_item
 from cloud.console.api.present_examinations import examination, protocol_state, signature
 from cloud.console.api.receipts import receipt
 from cloud.console.api.services import ConsoleServices, Injected
 from cloud.console.api.sessions import Signed
+from cloud.console.api.site import Site
 from cloud.db import Tx
 from cloud.examinations.completeness import read_coverage
 from cloud.examinations.content import content_digest
+from cloud.examinations.items import Examination as StoredExamination
+from cloud.examinations.leads import leads_of
 from cloud.examinations.read import Wanted, count_by_state, read_earlier, read_examination, read_list
 from cloud.examinations.signing import read_signatures
 from cloud.items import Status
@@ -57,10 +61,7 @@ def router() -> APIRouter:
         wanted = Wanted(tenant_id=signed.tenant_id, states=status or (), device_id=device_id, text=text)
 
         def read(tx: Tx) -> ExaminationList:
-            items = [
-                examination(stored, services.site)
-                for stored in read_list(tx, protocol, wanted, limit, before)
-            ]
+            items = _shown(tx, services.site, read_list(tx, protocol, wanted, limit, before))
             return ExaminationList(
                 items=items,
                 next_before=items[-1].newest_slot if len(items) == limit else None,
@@ -93,16 +94,22 @@ def router() -> APIRouter:
     return routes
 
 
+def _shown(tx: Tx, site: Site, stored: Sequence[StoredExamination]) -> list[Examination]:
+    leads = leads_of(tx, stored)
+    return [examination(each, site, leads.get(each.examination_id)) for each in stored]
+
+
 def _detail(tx: Tx, services: ConsoleServices, examination_id: str, cursor: int) -> ExaminationDetail | None:
     protocol = services.examinations.protocol
     stored = read_examination(tx, protocol, examination_id)
     if stored is None:
         return None
     coverage = read_coverage(tx, protocol, [examination_id])[examination_id]
+    now, *earlier = _shown(tx, services.site, [stored, *read_earlier(tx, protocol, stored)])
     return ExaminationDetail(
-        examination=examination(stored, services.site),
+        examination=now,
         captures=[work_item(item, services.site) for item in read_examination_items(tx, examination_id)],
-        earlier=[examination(each, services.site) for each in read_earlier(tx, protocol, stored)],
+        earlier=earlier,
         protocol=protocol_state(protocol, coverage, services.site),
         signatures=[signature(each, services.site) for each in read_signatures(tx, examination_id)],
         content=content_digest(tx, examination_id, stored.age.days if stored.age else None).hex(),

@@ -39,7 +39,7 @@ def mount_page(app: FastAPI, static_dir: Path) -> None:
 
     @routes.get("/")
     @routes.get("/live")
-    @routes.get("/live/{capture_id}")
+    @routes.get("/live/{examination_id}")
     @routes.get("/viewer")
     @routes.get("/viewer/{series_id}")
     @routes.get("/report/{examination_id}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cloud.console.api.examination_models import (
     Examination,
     ExaminationAge,
+    LeadFacts,
     ProtocolItem,
     ProtocolState,
     Signature,
@@ -17,12 +18,13 @@ from cloud.console.api.site import Site
 from cloud.examinations.completeness import Coverage
 from cloud.examinations.items import Examination as StoredExamination
 from cloud.examinations.items import GivenAge
+from cloud.examinations.leads import Lead
 from cloud.examinations.protocol import Protocol, Words
 from cloud.examinations.signing import Signature as StoredSignature
 from cloud.infer.assess import age_text
 
 
-def examination(stored: StoredExamination, site: Site) -> Examination:
+def examination(stored: StoredExamination, site: Site, lead: Lead | None) -> Examination:
     """The examination as the page shows it."""
     signed = stored.signed
     return Examination(
@@ -41,6 +43,7 @@ def examination(stored: StoredExamination, site: Site) -> Examination:
         reviewed_count=stored.reviewed_count,
         status=stored.state,
         findings=site.sex.facts(list(stored.findings)),
+        lead=None if lead is None else _lead(lead, site),
         signed=None
         if signed is None
         else SignedFacts(time=signed.time, by=signed.by, changed_after=signed.changed_after),
@@ -91,3 +94,13 @@ def _words(words: Words) -> Sentence:
 
 def _age(age: GivenAge) -> ExaminationAge:
     return ExaminationAge(days=age.days, text=age_text(age.days), time=age.time, source=age.source, by=age.by)
+
+
+def _lead(lead: Lead, site: Site) -> LeadFacts:
+    return LeadFacts(
+        capture_id=lead.capture_id,
+        image_id=lead.image_id,
+        finding=None if lead.finding is None else site.sex.label(lead.finding),
+        not_normal=lead.not_normal,
+        reason=lead.reason,
+    )

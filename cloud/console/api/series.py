@@ -137,14 +137,16 @@ def _add_lists(routes: APIRouter) -> None:
             )
         except CursorInvalid as error:
             raise HTTPException(422, str(error)) from error
-        return SeriesList(items=[item(row) for row in page.rows], next_cursor=page.next_cursor)
+        return SeriesList(
+            items=[item(row, services.site.sex) for row in page.rows], next_cursor=page.next_cursor
+        )
 
     @routes.get("/{series_id}", summary="One series: where it lies, what is left out, what is missing")
     async def get_series(services: Injected, series_id: UUID) -> SeriesFacts:
         async with _answered():
             row = await services.series.row(str(series_id))
             opened: OpenedFacts = await services.series.facts(row)
-            return facts(row, opened)
+            return facts(row, opened, services.site.sex)
 
     @routes.post("/{series_id}/reconstructions", summary="Cut parallel planes and store them as a new series")
     async def post_reconstruction(
@@ -154,7 +156,7 @@ def _add_lists(routes: APIRouter) -> None:
             row = await services.series.row(str(series_id))
             wanted = _sweep(asked, services.clock())
             made = await services.series.reconstruct(row, wanted, signed, secrets.token_hex(16))
-            return item(made)
+            return item(made, services.site.sex)
 
 
 def _add_cuts(routes: APIRouter) -> None:
@@ -271,8 +273,10 @@ def _add_files(routes: APIRouter) -> None:
         async with _answered():
             row = await services.series.row(str(series_id), version)
             found = await services.series.ask(row, "tags", index)
+            said = services.site.sex.text
             return [
-                TagRow(tag=each.tag, vr=each.vr, keyword=each.keyword, value=each.value) for each in found
+                TagRow(tag=each.tag, vr=each.vr, keyword=each.keyword, value=said(each.value))
+                for each in found
             ]
 
 

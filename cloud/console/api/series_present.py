@@ -21,6 +21,7 @@ from cloud.console.api.series_models import (
     Window,
     WindowPreset,
 )
+from cloud.policy.sex import SexPolicy
 from cloud.series.messages import GeometryFacts, OpenedFacts
 from cloud.series.reasons import Refusal
 from cloud.series.rows import FileRow, UploadRow
@@ -44,14 +45,14 @@ def said(reason: Refusal) -> Said:
     return Said(code=reason.reason.value, en=reason.sentence("en"), zh=reason.sentence("zh"))
 
 
-def item(row: SeriesRow) -> SeriesItem:
+def item(row: SeriesRow, sex: SexPolicy) -> SeriesItem:
     """A row of the list."""
-    return SeriesItem(**_shared(row, row.refusal))
+    return SeriesItem(**_shared(row, row.refusal, sex))
 
 
-def facts(row: SeriesRow, opened: OpenedFacts) -> SeriesFacts:
+def facts(row: SeriesRow, opened: OpenedFacts, sex: SexPolicy) -> SeriesFacts:
     """All that is known."""
-    shared = _shared(row, opened.refusal)
+    shared = _shared(row, opened.refusal, sex)
     shared |= {
         "kind": opened.kind,
         "image_count": opened.image_count,
@@ -82,6 +83,7 @@ def account(
     files: Sequence[FileRow],
     paths: Mapping[bytes, str | None],
     series: Sequence[SeriesRow],
+    sex: SexPolicy,
 ) -> UploadAccount:
     """What became of an upload; `paths` by the files' hashes."""
     added = [each.series_id for each in files]
@@ -93,24 +95,30 @@ def account(
         file_max_bytes=FILE_MAX_BYTES,
         file_count=len(files),
         used_count=sum(each.reason is None for each in files),
-        series=[UploadSeries(added_count=added.count(row.series_id), series=item(row)) for row in series],
-        not_used=[file_account(each, paths[each.path_sha256]) for each in files if each.reason is not None],
+        series=[
+            UploadSeries(added_count=added.count(row.series_id), series=item(row, sex)) for row in series
+        ],
+        not_used=[
+            file_account(each, paths[each.path_sha256], sex) for each in files if each.reason is not None
+        ],
     )
 
 
-def file_account(file: FileRow, path: str | None) -> FileAccount:
-    """What became of a file."""
+def file_account(file: FileRow, path: str | None, sex: SexPolicy) -> FileAccount:
+    """What became of a file; a path is a text that a person made."""
+    path = None if path is None else sex.text(path)
     if file.reason is None:
         return FileAccount(path=path, reason=None)
     sentence = words(reason_of(file.reason))
     return FileAccount(path=path, reason=Said(code=file.reason, en=sentence["en"], zh=sentence["zh"]))
 
 
-def _shared(row: SeriesRow, refusal: Refusal | None) -> dict[str, Any]:
+def _shared(row: SeriesRow, refusal: Refusal | None, sex: SexPolicy) -> dict[str, Any]:
     same = ("series_id", "modality", "kind", "image_count", "frame_count", "body_part", "number", "study_id")
     more = ("patient", "received_time", "version", "source")
     shown = {name: getattr(row, name) for name in (*same, *more)}
     reason = None if refusal is None else said(refusal)
+    shown |= {name: sex.label(shown[name]) for name in ("modality", "body_part") if shown[name]}
     return {**shown, "mpr": MprState(ready=refusal is None, reason=reason)}
 
 

@@ -37,6 +37,7 @@ from cloud.console.api.system_models import (
     WayOut,
 )
 from cloud.db import Tx
+from cloud.examinations.errors import ExaminationProblem, ExaminationRefused
 from cloud.monitor.book import ALARMS_TOPIC, AlarmBook
 from cloud.monitor.channels import Channel
 from cloud.monitor.errors import AlarmUnknown, ChannelAbsent, RuleInvalid, RuleUnknown, SendFailed
@@ -83,15 +84,15 @@ def router() -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         before: Annotated[datetime | None, Query(description="Fired before this.")] = None,
     ) -> Alarms:
-        book = services.monitor.book
+        book, sex = services.monitor.book, services.site.sex
         # A time without a zone could be any hour.
         known = before if before is None or before.tzinfo is not None else None
         elsewhere = await _elsewhere(services, signed)
         past = await book.past(limit, known, elsewhere)
         return Alarms(
-            raised=[alarm_facts(alarm) for alarm in book.raised(elsewhere)],
-            pending=[alarm_facts(alarm) for alarm in book.pending(elsewhere)],
-            past=[alarm_facts(alarm) for alarm in past],
+            raised=[alarm_facts(alarm, sex) for alarm in book.raised(elsewhere)],
+            pending=[alarm_facts(alarm, sex) for alarm in book.pending(elsewhere)],
+            past=[alarm_facts(alarm, sex) for alarm in past],
             next_before=past[-1].fired_time if len(past) == limit else None,
         )
 
@@ -99,9 +100,11 @@ def router() -> APIRouter:
     async def acknowledge_alarm(
         services: Injected, signed: Signed, alarm_id: UUID, asked: AcknowledgeAsked
     ) -> AlarmFacts:
-        note = " ".join(asked.note.split()) or None
+        note, sex = " ".join(asked.note.split()) or None, services.site.sex
+        if note is not None and sex.withholds(note):
+            raise ExaminationRefused(ExaminationProblem.SEX_WITHHELD)
         try:
-            return alarm_facts(await services.monitor.book.acknowledge(signed, str(alarm_id), note))
+            return alarm_facts(await services.monitor.book.acknowledge(signed, str(alarm_id), note), sex)
         except AlarmUnknown as error:
             raise AccountRefused(Refusal.UNKNOWN) from error
 
@@ -176,11 +179,10 @@ async def alarm_stream(services: ConsoleServices, reader: Principal) -> AsyncIte
     """Only the alarms. Ends when `reader` may not read any more."""
 
     def look(tx: Tx) -> frozenset[str] | None:
-        return (
-            devices_elsewhere(tx, reader.tenant_id) if services.accounts.sign_in.is_open(tx, reader) else None
-        )
+        is_open = services.accounts.sign_in.is_open(tx, reader)
+        return devices_elsewhere(tx, reader.tenant_id) if is_open else None
 
-    news = AlarmNews(services.monitor.book)
+    news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     after = await services.hub.newest()
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)

@@ -44,7 +44,7 @@ def router() -> APIRouter:
     @routes.post("", summary="Begin an upload")
     async def begin_upload(services: Injected, signed: Signed) -> UploadAccount:
         upload = await services.series.uploads.begin(signed, str(uuid.uuid4()))
-        return account(upload, [], {}, [])
+        return account(upload, [], {}, [], services.site.sex)
 
     @routes.put(
         "/{upload_id}/files",
@@ -63,7 +63,7 @@ def router() -> APIRouter:
     ) -> FileAccount:
         async with _answered():
             row = await services.series.uploads.put(signed, str(upload_id), path, request.stream())
-            return file_account(row, path)
+            return file_account(row, path, services.site.sex)
 
     @routes.post("/{upload_id}/finish", summary="Make series of what came; the account of every file")
     async def finish_upload(services: Injected, signed: Signed, upload_id: UUID) -> UploadAccount:
@@ -89,7 +89,7 @@ async def _account(services: ConsoleServices, signed: Principal, upload_id: str)
 
     series_ids = dict.fromkeys(each.series_id for each in files if each.series_id is not None)
     series: list[SeriesRow] = [await services.series.row(series_id) for series_id in series_ids]
-    return account(upload, files, await asyncio.to_thread(paths, files), series)
+    return account(upload, files, await asyncio.to_thread(paths, files), series, services.site.sex)
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ export const unheeded = computed(() => alarms.raised.filter((alarm) => alarm.sta
 
 export const worst = computed<Severity | undefined>(() => unheeded.value[0]?.severity);
 
-export function onAlarm(message: MessageEvent<string>): void {
-  alarms.raised = (JSON.parse(message.data) as { alarms: AlarmFacts[] }).alarms;
+/** Takes what the stream's `alarm` event carries, as JSON. */
+export function onAlarm(data: string): void {
+  alarms.raised = (JSON.parse(data) as { alarms: AlarmFacts[] }).alarms;
 }
 
 /** Shows a change that this page made before the stream tells it. */

@@ -27,7 +27,7 @@ export const router = createRouter({
   history: createWebHistory(),
   routes: [
     { path: '/', redirect: '/live' },
-    { path: '/live/:capture?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
+    { path: '/live/:exam?', name: 'live', component: Live, meta: { title: 'nav.live', action: images } },
     {
       path: '/viewer',
       name: 'viewer',

@@ -1,7 +1,7 @@
 // Who is signed in. The server alone decides; the page asks it, and hides what it shows once the session is locked.
 import { reactive } from 'vue';
 
-import { api, type Action, type Refusal, type SessionFacts } from './api/client';
+import { api, type Action, type ExaminationProblem, type Refusal, type SessionFacts } from './api/client';
 
 type Phase = 'unknown' | 'out' | 'in' | 'locked';
 
@@ -15,7 +15,7 @@ export const session = reactive({
 });
 
 /** A refusal's code, or what this page calls an answer that never came. */
-export type Problem = Refusal | 'INVALID' | 'BUSY' | 'OFFLINE' | 'COOKIE_REFUSED';
+export type Problem = Refusal | ExaminationProblem | 'INVALID' | 'BUSY' | 'OFFLINE' | 'COOKIE_REFUSED';
 export type Outcome<T> =
   { ok: true; data: T } | { ok: false; problem: Problem; afterS: number | undefined };
 
@@ -66,7 +66,7 @@ export async function attempt<T>(call: Promise<Answer<T>>): Promise<Outcome<T>> 
   try {
     const { data, error, response } = await call;
     if (response.ok) return { ok: true, data: data as T };
-    const told = error as { reason?: Refusal } | undefined;
+    const told = error as { reason?: Problem } | undefined;
     const afterS = Number(response.headers.get('Retry-After')) || undefined;
     return { ok: false, problem: told?.reason ?? (response.status === 422 ? 'INVALID' : 'BUSY'), afterS };
   } catch {

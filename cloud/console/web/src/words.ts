@@ -4,6 +4,7 @@ import { useI18n } from 'vue-i18n';
 
 import type { Language } from './i18n';
 import en from './i18n/en';
+import type { Problem } from './session';
 
 type Translate = (key: string) => string;
 
@@ -18,6 +19,13 @@ export const planeName = (t: Translate, plane: string): string =>
 
 export const subplaneName = (t: Translate, subplane: string): string =>
   subplane in en.subplane.name ? t(`subplane.name.${subplane}`) : subplane;
+
+/** Who it was: a person by name, a machine as such. */
+export const whoName = (actor: string): string => actor.replace(/^user:/, '');
+
+/** Why something was not done, in words. */
+export const problemText = (t: Translate, problem: Problem): string =>
+  t(problem in en.examRefusal ? `examRefusal.${problem}` : `refusal.${problem}`);
 
 export function useLanguage(): ComputedRef<Language> {
   const { locale } = useI18n();

@@ -2091,6 +2091,8 @@ export interface components {
              * @description Findings of its images after reviews, without abstentions.
              */
             findings: string[];
+            /** @description What gives it its state; null while it is on its way. */
+            lead: components["schemas"]["LeadFacts"] | null;
             /** @description The newest signature; null where there is none. */
             signed: components["schemas"]["SignedFacts"] | null;
             /**
@@ -2575,6 +2577,37 @@ export interface components {
          * @enum {string}
          */
         Language: "en" | "zh";
+        /**
+         * LeadFacts
+         * @description The image or print that gives an examination its state.
+         */
+        LeadFacts: {
+            /**
+             * Capture Id
+             * @description UUID of its print.
+             */
+            capture_id: string;
+            /**
+             * Image Id
+             * @description UUID of the image; null where the print has none.
+             */
+            image_id: string | null;
+            /**
+             * Finding
+             * @description Finding after reviews; null where there is none to rely on.
+             */
+            finding: string | null;
+            /**
+             * Not Normal
+             * @description Probability of not normal by the reading, where it has one.
+             */
+            not_normal: number | null;
+            /**
+             * Reason
+             * @description Why there is no finding; see /api/reasons.
+             */
+            reason: string | null;
+        };
         /**
          * LedgerEntry
          * @description An entry in words; whoever needs to rely on it checks its bytes with its receipt.

@@ -1,5 +1,6 @@
 // One file for each area of the page; a key has its place in exactly one of them.
 import admin from './admin';
+import exam from './exam';
 import ledger from './ledger';
 import live from './live';
 import models from './models';
@@ -9,7 +10,7 @@ import stage from './stage';
 import system from './system';
 import viewer from './viewer';
 
-const en = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export type Messages = typeof en;
 export default en;

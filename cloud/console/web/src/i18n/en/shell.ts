@@ -1,4 +1,4 @@
-import type { Role } from '../../api/client';
+import type { ExaminationProblem, Role } from '../../api/client';
 import type { Problem } from '../../session';
 
 const shell = {
@@ -136,12 +136,17 @@ const shell = {
     OFFLINE: 'The server gave no answer. Try again.',
     COOKIE_REFUSED:
       'This browser keeps no secure cookie for this address. Use Chrome, Edge or Firefox here, or reach the server over https.',
-  } satisfies Record<Problem, string>,
+  } satisfies Record<Exclude<Problem, ExaminationProblem> | 'UNKNOWN', string>,
   help: {
     title: 'Keys',
-    next: 'Next print',
-    previous: 'Previous print',
+    next: 'Next examination',
+    previous: 'Previous examination',
     images: 'Image before, after',
+    search: 'Search the worklist',
+    agree: 'Agree with the reading',
+    disagree: 'Disagree, say why',
+    unreviewed: 'Next unreviewed image (or Enter)',
+    part: 'Image or examination beside it',
     outline: 'Outline on or off',
     heat: 'Heat map on or off',
     crop: 'Crop or whole image',

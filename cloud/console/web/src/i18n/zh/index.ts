@@ -1,5 +1,6 @@
 import type { Messages } from '../en';
 import admin from './admin';
+import exam from './exam';
 import ledger from './ledger';
 import live from './live';
 import models from './models';
@@ -9,6 +10,6 @@ import stage from './stage';
 import system from './system';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
 
 export default zh;
