@@ -75,8 +75,9 @@ class Looks:
 
     def enter(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
         """Adds a change of something that is no account, in the transaction that makes it."""
-        said = {"actor": by.actor, "origin": by.address, "object_id": object_id}
-        self._services.note(tx, act, tenant_id=by.tenant_id, **said)
+        self._services.note(
+            tx, act, tenant_id=by.tenant_id, actor=by.actor, origin=by.address, object_id=object_id
+        )
 
     async def search(self, by: Principal, wanted: Search, limit: int) -> list[AuditEntry]:
         """Rows of the audit, newest first, of the reader's tenant where there is one; that they were looked at is

@@ -257,8 +257,14 @@ class OidcSignIn:
         )
 
     def _note(self, tx: Tx, act: Act, user: User, address: str, object_id: str | None = None) -> None:
-        said = {"actor": user_actor(user.name), "origin": address, "object_id": object_id or user.user_id}
-        self._services.note(tx, act, tenant_id=user.tenant_id, **said)
+        self._services.note(
+            tx,
+            act,
+            tenant_id=user.tenant_id,
+            actor=user_actor(user.name),
+            origin=address,
+            object_id=object_id or user.user_id,
+        )
 
     async def _refused(
         self, reason: Refusal, address: str, user: User | None = None, act: Act = Act.SIGN_IN

@@ -88,8 +88,14 @@ class People:
             rows.set_user(tx, user.user_id, password_hash=hashed)
             rows.end_sessions_of(tx, user.user_id)
             actor = user_actor(user.name)
-            said = {"actor": actor, "origin": address, "object_id": user.user_id}
-            services.note(tx, Act.PASSWORD_SET, tenant_id=user.tenant_id, **said)
+            services.note(
+                tx,
+                Act.PASSWORD_SET,
+                tenant_id=user.tenant_id,
+                actor=actor,
+                origin=address,
+                object_id=user.user_id,
+            )
             return user
 
         return (await services.database.write(work)).name
@@ -199,8 +205,9 @@ class People:
         rows.replace_link(tx, user_id, link, now, now + LINK_LIFE)
 
     def _note(self, tx: Tx, by: Principal, act: Act, user_id: str) -> None:
-        said = {"actor": by.actor, "origin": by.address, "object_id": user_id}
-        self._services.note(tx, act, tenant_id=by.tenant_id, **said)
+        self._services.note(
+            tx, act, tenant_id=by.tenant_id, actor=by.actor, origin=by.address, object_id=user_id
+        )
 
 
 def _known(tx: Tx, by: Principal, user_id: str) -> User:

@@ -116,8 +116,9 @@ class Tenants:
             self._note(tx, by, Act.DEVICE_TENANT, device_id)
 
     def _note(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
-        said = {"actor": by.actor, "origin": by.address, "object_id": object_id}
-        self._services.note(tx, act, tenant_id=by.tenant_id, **said)
+        self._services.note(
+            tx, act, tenant_id=by.tenant_id, actor=by.actor, origin=by.address, object_id=object_id
+        )
 
 
 def _checked_name(name: str) -> str:

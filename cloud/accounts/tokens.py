@@ -63,8 +63,9 @@ class Tokens:
         def work(tx: Tx) -> Token:
             token = replace(made, tenant_id=home(tx, within, role, wanted))
             rows.add_token(tx, token, value)
-            said = {"actor": actor, "origin": origin, "object_id": token.token_id}
-            self._services.note(tx, Act.TOKEN_CREATE, tenant_id=within, **said)
+            self._services.note(
+                tx, Act.TOKEN_CREATE, tenant_id=within, actor=actor, origin=origin, object_id=token.token_id
+            )
             return token
 
         return await self._services.database.write(work), value
@@ -79,7 +80,8 @@ class Tokens:
                 raise AccountRefused(Refusal.UNKNOWN)
             if token.revoked_time is None:
                 rows.set_token(tx, token_id, revoked_time=self._services.clock())
-                said = {"actor": actor, "origin": origin, "object_id": token_id}
-                self._services.note(tx, Act.TOKEN_REVOKE, tenant_id=within, **said)
+                self._services.note(
+                    tx, Act.TOKEN_REVOKE, tenant_id=within, actor=actor, origin=origin, object_id=token_id
+                )
 
         await self._services.database.write(work)

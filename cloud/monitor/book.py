@@ -213,5 +213,12 @@ class AlarmBook:
         await self._bus.publish(ALARMS_TOPIC)
 
     def _note(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
-        said = {"actor": by.actor, "origin": by.address, "object_id": object_id, "tenant_id": by.tenant_id}
-        append(tx, act, time=self._clock(), **said)
+        append(
+            tx,
+            act,
+            time=self._clock(),
+            actor=by.actor,
+            origin=by.address,
+            object_id=object_id,
+            tenant_id=by.tenant_id,
+        )

@@ -246,8 +246,15 @@ class Filing:
         rows.finish_upload(tx, upload.upload_id, now, index)
 
     def _note(self, tx: Tx, act: Act, by: Principal, object_id: str) -> None:
-        said = {"actor": by.actor, "origin": by.address, "object_id": object_id, "tenant_id": by.tenant_id}
-        note(tx, act, time=self._services.clock(), **said)
+        note(
+            tx,
+            act,
+            time=self._services.clock(),
+            actor=by.actor,
+            origin=by.address,
+            object_id=object_id,
+            tenant_id=by.tenant_id,
+        )
 
 
 def _agrees(row: SeriesRow, facts: ImageFacts) -> bool:

@@ -80,8 +80,8 @@ NOBODYS: Final = frozenset(
     # Of the whole site: the ledger, models, rules of alarms, ways out, growth charts, tenants, the page's files.
     | {"index", "model", "rule", "channel", "measure", "tenant_id", "path:path"}
 )
-"""Parts of paths that name nothing of anybody's own; a test knows no third kind. An index is the ledger's, or an image's
-in its series."""
+"""Parts of paths that name nothing of anybody's own; a test knows no third kind. An index is the ledger's, or in the
+series before it."""
 UNLIMITED: Final = ("/api/health/", "/assets/")
 """Addresses that may be asked for as often as one likes: who watches the server must always get an answer."""
 _OPEN: Final = Rule(standing=Standing.OPEN)

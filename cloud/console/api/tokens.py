@@ -44,8 +44,9 @@ def router() -> APIRouter:
 
     @routes.delete("/{token_id}", summary="Revoke a token", status_code=204)
     async def revoke_token(services: Injected, signed: Signed, token_id: UUID) -> None:
-        by = {"actor": signed.actor, "origin": signed.address, "within": signed.tenant_id}
-        await services.accounts.tokens.revoke(str(token_id), **by)
+        await services.accounts.tokens.revoke(
+            str(token_id), actor=signed.actor, origin=signed.address, within=signed.tenant_id
+        )
 
     return routes
 

@@ -63,6 +63,7 @@ export type VersionShown = Schemas['VersionShown'];
 export type CardShown = Schemas['CardShown'];
 export type ShadowFigures = Schemas['ShadowFigures'];
 export type DeviceShown = Schemas['DeviceShown'];
+export type TenantShown = Schemas['TenantShown'];
 export type LedgerEntry = Schemas['LedgerEntry'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });

@@ -8,9 +8,10 @@ import report from './report';
 import shell from './shell';
 import stage from './stage';
 import system from './system';
+import tenants from './tenants';
 import viewer from './viewer';
 
-const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...tenants, ...viewer };
 
 export type Messages = typeof en;
 export default en;

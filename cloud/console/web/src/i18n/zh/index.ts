@@ -8,8 +8,9 @@ import report from './report';
 import shell from './shell';
 import stage from './stage';
 import system from './system';
+import tenants from './tenants';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...viewer };
+const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...report, ...shell, ...stage, ...system, ...tenants, ...viewer };
 
 export default zh;
