@@ -28,10 +28,11 @@ from tests.cloud.console.running import RunningConsole
 from tests.cloud.console.test_console_access import BODIES
 from tests.cloud.console.test_console_events import Stream
 from tests.cloud.console.uploading import send
-from tests.cloud.console.world import Verdict
+from tests.cloud.console.world import PASSWORD, Verdict
 from tests.cloud.monitor.made import look
 from tests.cloud.series.phantom import AXIAL, centred, even, write_series
 
+PERSONS = (Standing.PERSON, Standing.SESSION)
 HERE, THERE = "east", "west"
 SAME_STUDY = Identity(examination_key="e" * 64, patient_key="S0123456789ABCDE", age_days=147.0)
 """Both hospitals name a study and a patient alike: their edges have one key, or the patient was at both."""
@@ -48,6 +49,8 @@ class Side:
     """Its device."""
     tokens: dict[Role, str]
     """A machine of each role."""
+    cookies: dict[Role, str]
+    """A signed-in person of each role."""
     ids: dict[Kind, str]
     """One object of each kind."""
     marks: frozenset[str]
@@ -88,6 +91,16 @@ async def give(console: RunningConsole, device_id: str, tenant_id: str) -> None:
     await console.world.database.write(work)
 
 
+def person(console: RunningConsole, tenant_id: str, role: Role, administrator: str) -> tuple[str, str]:
+    """A person whom the tenant's administrator invites: their id, and their session's cookie."""
+    name = f"{role.value}.{tenant_id}"
+    asked_for = {"name": name, "role": role.value}
+    made = ask(console, "POST", "/api/users", asked_for, token=administrator).json
+    password = {"link": made["link"], "password": PASSWORD}
+    assert 200 == ask(console, "POST", "/api/password", password).status
+    return made["user"]["user_id"], signed_in(console, name)
+
+
 def upload(console: RunningConsole, folder: Path, bearer: str) -> tuple[str, str]:
     """A small series of this machine: ids of upload and series."""
     upload_id = send(console, "POST", "/api/uploads", token=bearer).json["upload_id"]
@@ -115,8 +128,15 @@ def side(console: RunningConsole, tenant_id: str, folder: Path, site: str) -> Si
     capture = ask(console, "GET", f"/api/captures/{capture_id}", token=doctor).json
     image_id = capture["images"][0]["image_id"]
     upload_id, series_id = upload(console, folder, doctor)
-    user = {"name": f"anna.{tenant_id}", "role": "doctor"}
-    user_id = ask(console, "POST", "/api/users", user, token=administrator).json["user"]["user_id"]
+    people = {role: person(console, tenant_id, role, administrator) for role in Role}
+    cookies = {role: cookie for role, (_, cookie) in people.items()}
+    review = {
+        "review_id": str(uuid.uuid4()),
+        "result_ledger_index": capture["images"][0]["result_ledger_index"],
+        "decision": "agree",
+    }
+    place = f"/api/images/{image_id}/reviews"
+    assert 200 == ask(console, "POST", place, review, cookie=cookies[Role.DOCTOR]).status
     machine = {"name": "pacs", "role": "researcher"}
     token_id = ask(console, "POST", "/api/tokens", machine, token=administrator).json["token"]["token_id"]
     console.do(world.services.monitor.book.consider(look(Metric.CAPTURES_MISSING, {device_id: 9.0})))
@@ -129,17 +149,18 @@ def side(console: RunningConsole, tenant_id: str, folder: Path, site: str) -> Si
         Kind.SERIES: series_id,
         Kind.UPLOAD: upload_id,
         Kind.DEVICE: device_id,
-        Kind.USER: user_id,
+        Kind.USER: people[Role.DOCTOR][0],
         Kind.TOKEN: token_id,
         Kind.ALARM: alarm["alarm_id"],
-        Kind.REVIEW: str(uuid.uuid4()),
+        Kind.REVIEW: review["review_id"],
     }
     return Side(
         tenant_id=tenant_id,
         device_id=device_id,
         tokens=tokens,
+        cookies=cookies,
         ids=ids,
-        marks=frozenset({*ids.values(), f"anna.{tenant_id}", f"{tenant_id} clinic"}),
+        marks=frozenset({*ids.values(), f"doctor.{tenant_id}", f"{tenant_id} clinic"}),
     )
 
 
@@ -155,7 +176,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
 
 
 def asked(sides: Sides, of: Side, by: Side, role: Role, method: str, template: str) -> Answer:
-    """An address filled with the ids of one side, as a machine of another."""
+    """An address filled with the ids of one side, as a machine of another, or a person where a machine may not."""
     others = {
         "part": "0",
         "picture": "still",
@@ -173,7 +194,10 @@ def asked(sides: Sides, of: Side, by: Side, role: Role, method: str, template: s
     others |= {"tenant_id": of.tenant_id}
     known = {name: of.ids[kind] for name, kind in OBJECTS.items()} | others
     path = re.sub(r"{([^}]+)}", lambda match: known[match[1]], template)
-    return ask(sides.console, method, path, BODIES.get((method, template)), token=by.tokens[role])
+    body = BODIES.get((method, template))
+    if RULES[method, template].standing in PERSONS:
+        return ask(sides.console, method, path, body, cookie=by.cookies[role])
+    return ask(sides.console, method, path, body, token=by.tokens[role])
 
 
 def told(answer: Answer, of: Side) -> set[str]:
@@ -204,7 +228,8 @@ def test_no_role_finds_anything_of_the_other_tenant(sides: Sides, method: str, t
     """Every address with the other's ids, and every list: as each role, nothing of the other is told; an object of the
     other is answered as one that does not exist, and nothing is done to it."""
     rule = RULES[method, template]
-    if rule.standing is Standing.OPEN:
+    is_own_session = rule.standing in PERSONS and not named(template) & OBJECTS.keys()
+    if rule.standing is Standing.OPEN or is_own_session:
         return
     for role in Role:
         answer = asked(sides, sides.there, sides.here, role, method, template)
@@ -212,11 +237,22 @@ def test_no_role_finds_anything_of_the_other_tenant(sides: Sides, method: str, t
         if not template.startswith("/api/ledger/entries"):
             assert set() == told(answer, sides.there), role
         allowed = rule.action is None or (may(role, rule.action) and rule.action not in SITE_ACTIONS)
-        needs_person = rule.standing in (Standing.PERSON, Standing.SESSION)
-        if allowed and not needs_person and named(template) & OBJECTS.keys():
+        if allowed and named(template) & OBJECTS.keys():
             assert (404, "UNKNOWN") == (answer.status, answer.json["reason"]), role
         if rule.action in SITE_ACTIONS:
             assert 403 == answer.status, role
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_object_is_there_for_its_own(sides: Sides, kind: Kind) -> None:
+    """The ids of these tests are real: its own tenant may see each."""
+    tenants = sides.console.world.accounts.tenants
+    for by, seen in ((sides.here, False), (sides.there, True)):
+        principal = sides.console.world.accounts.sign_in.principal(
+            None, by.tokens[Role.ADMINISTRATOR], "test"
+        )
+        reader = sides.console.do(principal)
+        assert seen is sides.console.do(tenants.may_see(reader, {kind: sides.there.ids[kind]}))
 
 
 LISTS = {
