@@ -64,7 +64,7 @@ async def _commit_new(services: IngestServices, upload_: Upload, fencing_token: 
         raise CallRefused(WireReason.FENCED, "a newer opening of this upload took over")
     began_s = services.stopwatch()
     services.before_step(8, NAMES[8])
-    parts = await verify(upload_, services.store)
+    parts = await verify(upload_, services.store_of(upload_.tenant_id))
     verified_s = services.stopwatch()
     services.before_step(9, NAMES[9])
     timings = {"verify": (verified_s - began_s) * 1000, "store": upload_.store_s * 1000}
