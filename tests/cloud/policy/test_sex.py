@@ -281,8 +281,9 @@ GIVEN_GUARDED: Final = {
 IDS_AND_DIGESTS: Final = {
     "Agent.device_id", "AlarmFacts.alarm_id", "AlarmFacts.subject", "AuditRow.digest", "AuditRow.object_id",
     "AuditRow.origin", "Belonging.examination_id", "Belonging.patient_key", "CodesOffered.qr", "CodesOffered.secret",
-    "CodesOffered.uri", "ConsistencyProof.hashes", "DeviceShown.device_id", "DeviceShown.tenant_id", "DeviceShown.verifier_key",
-    "SessionFacts.tenant_id", "TenantShown.tenant_id", "TokenFacts.tenant_id", "UserFacts.tenant_id",
+    "CodesOffered.uri", "ConsistencyProof.hashes", "DeviceShown.device_id", "DeviceShown.tenant_id",
+    "DeviceShown.verifier_key", "SessionFacts.tenant_id", "TenantShown.tenant_id", "TokenFacts.tenant_id",
+    "UserFacts.tenant_id",
     "Examination.device_id", "Examination.examination_id", "Examination.patient_key", "ExaminationDetail.content",
     "LeadFacts.capture_id", "LeadFacts.image_id", "LedgerEntry.leaf_hash", "LedgerEntry.signer",
     "LedgerEntry.signer_key", "LedgerFacts.checkpoint",
@@ -297,7 +298,8 @@ IDS_AND_DIGESTS: Final = {
 NAMES_OF_USERS_AND_MACHINES: Final = {
     "AlarmFacts.acknowledged_by", "AuditRow.actor", "ExaminationAge.by", "LedgerEntry.by", "ModelEventShown.actor",
     "NameToSignIn.name", "ProtocolItem.ticked_by", "Review.reviewer", "RuleFacts.changed_by", "SessionFacts.name",
-    "SessionFacts.provider", "Signature.signer", "SignedFacts.by", "TenantShown.name", "TokenFacts.created_by", "TokenFacts.name",
+    "SessionFacts.provider", "Signature.signer", "SignedFacts.by", "TenantShown.name",
+    "TokenFacts.created_by", "TokenFacts.name",
     "UserFacts.name", "VersionShown.actor", "WhoIsThere.provider",
 }  # fmt: skip
 OF_MODELS: Final = {
