@@ -60,7 +60,9 @@ from cloud.publish.topic import TopicBus
 from cloud.series.service import SeriesService, SeriesSettings, open_series
 from cloud.server import FIRST_LINK_FILE, Parts, Server
 from cloud.site_files import site_thresholds
-from cloud.store.disk import DiskBlobStore
+from cloud.store import BlobStore
+from cloud.store.tenants import TenantStores
+from cloud.tenants import DEFAULT_TENANT
 from cloud.work.results import ResultLedger, end_leases
 from cloud.work.shadow import ShadowReader, ShadowServices
 from cloud.work.worker import InferenceWorker, WorkServices
@@ -202,11 +204,11 @@ async def _open(
     database = SqliteDatabase(database_file)
     site = SiteModels(data / "models")
     engine = await _open_site(config, site, database, clock, log) if config.inference else None
-    disk = DiskBlobStore(data / "blobs", config.free_min_bytes)
+    disk = TenantStores(data / "blobs", config.free_min_bytes)
     key_file = data / "keys" / "log.key"
     ledger_dir = data / "ledger"
     ledger = await open_or_begin(ledger_dir, database, config.site, key_file)
-    store = CachedBlobStore(disk, config.cache_bytes)
+    store = CachedBlobStore(disk.first, config.cache_bytes)
     signer = Signer(config.site, load_key(key_file))
     passwords = Passwords()
     seal = await asyncio.to_thread(open_seal, data, database, secrets.token_bytes)
@@ -222,15 +224,20 @@ async def _open(
         *provider_of(config),
     )
     await adopt(database, config.examination_gap_s)
+
+    def store_of(tenant_id: str) -> BlobStore:
+        return store if tenant_id == DEFAULT_TENANT else store.beside(disk.of(tenant_id))
+
     bus = TopicBus()
     hub = Hub(database, bus)
     services = IngestServices(
         database=database,
         store=store,
+        store_of=store_of,
         ledger=ledger,
         jobs=JobTable(clock),
         bus=bus,
-        uploads=Uploads(database, store, config.open_uploads_max),
+        uploads=Uploads(database, store_of, config.open_uploads_max),
         budget=Budget(_FRAGMENTS_MAX_BYTES),
         offer_part=no_part,
         admit=admission(config, database),
@@ -248,7 +255,7 @@ async def _open(
         SeriesSettings.of(config),
         data,
         database=database,
-        store=disk,
+        store=disk.first,
         ledger=ledger,
         signer=signer,
         clock=clock,
@@ -366,7 +373,7 @@ def _worker(
 def _closing(
     engine: ServingEngine | None,
     series: SeriesService,
-    disk: DiskBlobStore,
+    disk: TenantStores,
     database: SqliteDatabase,
     passwords: Passwords,
     monitor: Monitor,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from cloud.accounts.roles import Role, mapped_role
+from cloud.accounts.roles import Role, mapped_role, mapped_tenant
 from cloud.errors import ConfigInvalid
 from cloud.report.numbers import zone_of
 
@@ -154,6 +154,11 @@ class Config:
     """Claim that says what a person is: a text or a list; dots lead into tables, as in "realm_access.roles"."""
     oidc_roles: tuple[str, ...] = ()
     """Values of that claim and the roles here, "value=role"; the first that fits counts, without one nobody gets in."""
+    oidc_tenant_claim: str = ""
+    """Claim that says whose a person is, in the form of oidc_role_claim; empty: administrators say it here."""
+    oidc_tenants: tuple[str, ...] = ()
+    """Values of that claim and the tenants here, "value=tenant", "value=" for the whole site; the first that fits
+    counts, without one nobody gets in."""
     oidc_domains: tuple[str, ...] = ()
     """Domains of verified e-mail addresses that may come in; empty: the address does not matter."""
     oidc_name_claim: str = "preferred_username"
@@ -260,6 +265,13 @@ def _check_oidc(config: Config) -> None:
         except ValueError as exc:
             roles = ", ".join(role.value for role in Role)
             raise ConfigInvalid(f"oidc_roles: {each!r} is not value=role with a role of {roles}") from exc
+    if bool(config.oidc_tenant_claim) is not bool(config.oidc_tenants):
+        raise ConfigInvalid("set both of oidc_tenant_claim and oidc_tenants, or none")
+    for each in config.oidc_tenants:
+        try:
+            mapped_tenant(each)
+        except ValueError as exc:
+            raise ConfigInvalid(f"oidc_tenants: {exc}") from exc
 
 
 def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:

@@ -11,6 +11,7 @@ from cloud.accounts.people import People
 from cloud.accounts.provider import Provider
 from cloud.accounts.services import AccountServices
 from cloud.accounts.sign_in import SignIn
+from cloud.accounts.tenants import Tenants
 from cloud.accounts.tokens import Tokens
 
 
@@ -26,6 +27,8 @@ class Accounts:
     """Users and links."""
     tokens: Tokens
     """Tokens of machines."""
+    tenants: Tenants
+    """Who may see what."""
     looks: Looks
     """Looks in the audit, and its search."""
     oidc: OidcSignIn
@@ -42,6 +45,7 @@ def make_accounts(
         own=OwnAccount(services, sign_in),
         people=People(services, sign_in),
         tokens=Tokens(services),
+        tenants=Tenants(services),
         looks=Looks(services),
         oidc=OidcSignIn(services, sign_in, provider, rules),
     )

@@ -56,6 +56,10 @@ class Act(StrEnum):
     MODEL_SHADOW = "model_shadow"
     DEVICE_REVOKE = "device_revoke"
     DEVICE_ALLOW = "device_allow"
+    DEVICE_TENANT = "device_tenant"
+    USER_TENANT = "user_tenant"
+    TENANT_CREATE = "tenant_create"
+    TENANT_RENAME = "tenant_rename"
     WORKLIST_LOOK = "worklist_look"
     CHANGES_LOOK = "changes_look"
     EXAMINATION_LOOK = "examination_look"
@@ -112,11 +116,15 @@ class AuditEntry:
     """"done", or the reason code of the refusal."""
     digest: bytes
     """Over this row and the digest of the row before, 32 bytes."""
+    tenant_id: str | None = None
+    """Whose user or machine it was; None: the site's, or nobody known."""
 
     def expected_digest(self, before: bytes) -> bytes:
-        """SHA-256 of `before` and of the row as a JSON array, UTF-8, without spaces."""
+        """SHA-256 of `before` and of the row as a JSON array, UTF-8, without spaces; the tenant stands last, if any."""
         time = self.time.astimezone(UTC).isoformat(timespec="microseconds")
         row = [self.number, time, self.actor, self.act, self.object_id, self.origin, self.outcome]
+        if self.tenant_id is not None:
+            row.append(self.tenant_id)
         return sha256(before + json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode())
 
 
@@ -146,6 +154,8 @@ class Search:
     """Only this object."""
     refused: bool | None = None
     """True: only what was refused; False: only what was done."""
+    tenant_id: str | None = None
+    """Only what users and machines of this tenant did."""
 
 
 class ChainBroken(Exception):
@@ -158,7 +168,16 @@ _HEAD: Final = Prepared(
     .limit(1)
 )
 _INSERT: Final = prepared.insert(
-    audit_entry, "number", "entry_time", "actor", "act", "object_id", "origin", "outcome", "digest"
+    audit_entry,
+    "number",
+    "entry_time",
+    "actor",
+    "act",
+    "object_id",
+    "origin",
+    "outcome",
+    "digest",
+    "tenant_id",
 )
 _AFTER: Final = Prepared(
     sa.select(*audit_entry.c)
@@ -183,8 +202,10 @@ def append(
     origin: str,
     object_id: str | None = None,
     outcome: Refusal | None = None,
+    tenant_id: str | None = None,
 ) -> None:
-    """Adds a row to the chain, in the caller's transaction; `outcome` is the refusal, None for done."""
+    """Adds a row to the chain, in the caller's transaction; `outcome` is the refusal, None for done; `tenant_id` the
+    actor's, None for the site's own, or nobody known."""
     last = head(tx)
     number, before = (1, GENESIS) if last is None else (last.number + 1, last.digest)
     values: dict[str, Any] = {
@@ -194,6 +215,7 @@ def append(
         "object_id": object_id,
         "origin": origin,
         "outcome": DONE if outcome is None else outcome.value,
+        "tenant_id": tenant_id,
     }
     entry = AuditEntry(time=time, digest=b"", **values)
     _INSERT.run(tx, {**values, "entry_time": time, "digest": entry.expected_digest(before)})
@@ -214,6 +236,8 @@ def search(tx: Tx, wanted: Search, limit: int) -> list[AuditEntry]:
         query = query.where(c.act == wanted.act)
     if wanted.object_id:
         query = query.where(c.object_id == wanted.object_id)
+    if wanted.tenant_id is not None:
+        query = query.where(c.tenant_id == wanted.tenant_id)
     if wanted.refused is not None:
         query = query.where(c.outcome != DONE if wanted.refused else c.outcome == DONE)
     return [_entry(row) for row in tx.execute(query)]
@@ -250,4 +274,5 @@ def _entry(row: Any) -> AuditEntry:
         origin=row.origin,
         outcome=row.outcome,
         digest=row.digest,
+        tenant_id=row.tenant_id,
     )

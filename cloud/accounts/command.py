@@ -21,6 +21,7 @@ from cloud.accounts.passwords import Passwords
 from cloud.accounts.roles import Role
 from cloud.accounts.seal import open_seal
 from cloud.accounts.services import AccountServices
+from cloud.accounts.tenants import Home
 from cloud.db import migrate
 from cloud.db.sqlite import SqliteDatabase
 from cloud.db.times import utc_now
@@ -54,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--role", required=True, choices=[role.value for role in Role], help="what it may do")
     create.add_argument("--name", required=True, help="what the machine is called")
     create.add_argument("--days", type=int, metavar="N", help="valid for N days (default: until revoked)")
+    create.add_argument(
+        "--tenant",
+        metavar="NAME",
+        help="short name of the tenant whose data it sees; empty: of the whole site",
+    )
     create.set_defaults(run=_create)
     listing = of_tokens.add_parser("list", help="list the tokens, without their values")
     listing.set_defaults(run=_list)
@@ -84,7 +90,12 @@ def _parser() -> argparse.ArgumentParser:
 def _create(options: argparse.Namespace) -> int:
     async def work(accounts: Accounts) -> str:
         _, value = await accounts.tokens.create(
-            options.name, Role(options.role), options.days, actor=COMMAND, origin=LOCAL
+            options.name,
+            Role(options.role),
+            options.days,
+            actor=COMMAND,
+            origin=LOCAL,
+            wanted=None if options.tenant is None else Home(tenant_id=options.tenant or None),
         )
         return value
 
@@ -98,7 +109,8 @@ def _list(options: argparse.Namespace) -> int:
         state = "valid" if token.is_valid(utc_now()) else "not valid"
         used = "never" if token.last_used_time is None else _time(token.last_used_time)
         until = "it is revoked" if token.expires_time is None else _time(token.expires_time)
-        words = (token.token_id, token.role.value, state, f"until {until}", f"used {used}", token.name)
+        whose = token.tenant_id or "whole site"
+        words = (token.token_id, token.role.value, state, f"until {until}", f"used {used}", whose, token.name)
         print("  ".join(words))
     return 0
 

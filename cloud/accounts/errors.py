@@ -31,6 +31,9 @@ class Refusal(StrEnum):
     NAME_TAKEN = "NAME_TAKEN"
     LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR"
     UNKNOWN = "UNKNOWN"
+    TENANT_INVALID = "TENANT_INVALID"
+    TENANT_TAKEN = "TENANT_TAKEN"
+    TENANT_UNKNOWN = "TENANT_UNKNOWN"
     METHOD_UNKNOWN = "METHOD_UNKNOWN"
     OIDC_OFF = "OIDC_OFF"
     OIDC_AWAY = "OIDC_AWAY"
@@ -39,6 +42,7 @@ class Refusal(StrEnum):
     OIDC_DENIED = "OIDC_DENIED"
     OIDC_NOT_ALLOWED = "OIDC_NOT_ALLOWED"
     OIDC_NO_ROLE = "OIDC_NO_ROLE"
+    OIDC_NO_TENANT = "OIDC_NO_TENANT"
     OIDC_NAME_TAKEN = "OIDC_NAME_TAKEN"
     OIDC_CLOSED = "OIDC_CLOSED"
     OIDC_OTHER = "OIDC_OTHER"
@@ -68,6 +72,12 @@ STATUS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.NAME_TAKEN: (409, "There is a user of this name already."),
     Refusal.LAST_ADMINISTRATOR: (409, "The site would be left without an administrator."),
     Refusal.UNKNOWN: (404, "There is no such thing."),
+    Refusal.TENANT_INVALID: (
+        422,
+        "A tenant has a short name of 1 to 32 letters a-z, digits and hyphens, and a name of 1 to 64 characters.",
+    ),
+    Refusal.TENANT_TAKEN: (409, "There is a tenant of this short name already."),
+    Refusal.TENANT_UNKNOWN: (422, "There is no such tenant, or it is not yours to give."),
     Refusal.METHOD_UNKNOWN: (405, "This address does not take this method."),
     Refusal.OIDC_OFF: (404, "There is no identity provider."),
     Refusal.OIDC_AWAY: (403, "The identity provider gave no answer."),
@@ -82,6 +92,7 @@ STATUS: Final[Mapping[Refusal, tuple[int, str]]] = {
         "The person's e-mail address is not of a domain that may come in, or not verified.",
     ),
     Refusal.OIDC_NO_ROLE: (403, "The person has no role at this site."),
+    Refusal.OIDC_NO_TENANT: (403, "The person belongs to no tenant of this site."),
     Refusal.OIDC_NAME_TAKEN: (409, "There is another account of this name, or the provider gives no name."),
     Refusal.OIDC_CLOSED: (403, "The account is closed."),
     Refusal.OIDC_OTHER: (403, "Another person came back than the one whose session is locked."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,7 +33,7 @@ class Looks:
         """Adds a look, unless the same one was added within the last minute."""
         now = self._services.clock()
         # One person at two places is two looks.
-        key = (f"{by.actor} {by.address}", act, object_id)
+        key = (f"{by.actor} {by.address} {by.tenant_id or ''}", act, object_id)
         last = self._last.get(key)
         if last is not None and now - last < ONE_LOOK:
             return
@@ -42,7 +43,12 @@ class Looks:
             writing = asyncio.ensure_future(
                 self._services.database.write(
                     lambda tx: self._services.note(
-                        tx, act, actor=by.actor, origin=by.address, object_id=object_id
+                        tx,
+                        act,
+                        actor=by.actor,
+                        origin=by.address,
+                        object_id=object_id,
+                        tenant_id=by.tenant_id,
                     )
                 )
             )
@@ -64,18 +70,23 @@ class Looks:
                 origin=by.address,
                 object_id=what,
                 outcome=Refusal.NOT_PERMITTED,
+                tenant_id=by.tenant_id,
             )
         )
 
     def enter(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
         """Adds a change of something that is no account, in the transaction that makes it."""
-        self._services.note(tx, act, actor=by.actor, origin=by.address, object_id=object_id)
+        self._services.note(
+            tx, act, tenant_id=by.tenant_id, actor=by.actor, origin=by.address, object_id=object_id
+        )
 
     async def about(self, object_ids: Sequence[str], before: int | None, limit: int) -> list[AuditEntry]:
         """Rows about any of these objects, newest first."""
         return await self._services.database.read(lambda tx: about(tx, object_ids, before, limit))
 
     async def search(self, by: Principal, wanted: Search, limit: int) -> list[AuditEntry]:
-        """Rows of the audit, newest first; that they were looked at is itself a row."""
+        """Rows of the audit, newest first, of the reader's tenant where there is one; that they were looked at is
+        itself a row."""
         await self.note(by, Act.AUDIT_LOOK, None)
-        return await self._services.database.read(lambda tx: search(tx, wanted, limit))
+        own = wanted if by.tenant_id is None else replace(wanted, tenant_id=by.tenant_id)
+        return await self._services.database.read(lambda tx: search(tx, own, limit))

@@ -1,7 +1,8 @@
 """Accounts: signing in through the hospital's identity provider, and unlocking there.
 
 Who comes for the first time gets an account with the role that the provider's claim maps to, or is refused in words.
-The role follows the claim at each sign-in. Such a person has no password here; local administrators stay as they are.
+Role and tenant follow the claims at each sign-in; where no claim names the tenant, it is as the administrators say.
+Such a person has no password here; local administrators stay as they are.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from cloud.accounts.roles import Role
 from cloud.accounts.seal import SealBroken
 from cloud.accounts.services import AccountServices, checked_name, user_actor
 from cloud.accounts.sign_in import SignedIn, SignIn
+from cloud.accounts.tenants import Home, home_after, unsaid_home
 from cloud.accounts.values import Principal, SessionState, User
 from cloud.db import Tx
+from cloud.tenants.rows import is_tenant
 from sonorelay.contract.digest import sha256
 
 AWAY_AT_MOST: Final = timedelta(minutes=10)
@@ -49,6 +52,11 @@ class OidcRules:
     """Domains of the e-mail address that may come in, lower case; empty: the address does not matter."""
     name_claim: str
     """Claim with the name that a new account gets."""
+    tenant_claim: str = ""
+    """Claim that says whose a person is, in the form of `role_claim`; empty: none does."""
+    tenants: tuple[tuple[str, str], ...] = ()
+    """Value of that claim, and the short name of the tenant here, empty for the whole site; the first that fits
+    counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +140,8 @@ class OidcSignIn:
     async def take_back(self, cookie: str | None, state: str, code: str, address: str) -> Returned:
         """A person comes back with `code`.
 
-        Errors: AccountRefused OIDC_OFF, OIDC_LATE, OIDC_WRONG, OIDC_NOT_ALLOWED, OIDC_NO_ROLE, OIDC_NAME_TAKEN,
-        OIDC_CLOSED, OIDC_OTHER; RetryLater.
+        Errors: AccountRefused OIDC_OFF, OIDC_LATE, OIDC_WRONG, OIDC_NOT_ALLOWED, OIDC_NO_ROLE, OIDC_NO_TENANT,
+        OIDC_NAME_TAKEN, OIDC_CLOSED, OIDC_OTHER; RetryLater.
         """
         provider = self._asked_provider()
         trip = self._trip(cookie, state)
@@ -170,37 +178,50 @@ class OidcSignIn:
 
     async def _enter(self, claims: Mapping[str, Any], identity: bytes, address: str) -> SignedIn:
         assert self._rules is not None
-        role = _role(self._rules, claims)
+        role, tenants = _role(self._rules, claims), _tenants(self._rules, claims)
         allowed = _is_allowed(self._rules, claims)
         name = _name(self._rules, claims)
 
-        def work(tx: Tx) -> SignedIn | tuple[Refusal, str]:
+        def work(tx: Tx) -> SignedIn | tuple[Refusal, User | None]:
             user = rows.user_of_identity(tx, identity)
-            actor = NOBODY if user is None else user_actor(user.name)
             if not allowed:
-                return Refusal.OIDC_NOT_ALLOWED, actor
+                return Refusal.OIDC_NOT_ALLOWED, user
             if role is None:
-                return Refusal.OIDC_NO_ROLE, actor
+                return Refusal.OIDC_NO_ROLE, user
+            home = _home(tx, tenants, role, user)
+            if home is None:
+                return Refusal.OIDC_NO_TENANT, user
             if user is None:
+                made = self._new_user(name or "", role, identity, home.tenant_id)
                 # An account of this name may be somebody else's: the two are never taken for one.
-                if name is None or not rows.add_user(tx, made := self._new_user(name, role, identity)):
-                    return Refusal.OIDC_NAME_TAKEN, actor
+                if name is None or not rows.add_user(tx, made):
+                    return Refusal.OIDC_NAME_TAKEN, user
                 self._note(tx, Act.USER_CREATE, made, address)
                 return self._sign_in.begin(tx, made, address)
             if user.disabled:
-                return Refusal.OIDC_CLOSED, actor
-            if role is not user.role:
-                rows.set_user(tx, user.user_id, role=role.value)
-                rows.end_sessions_of(tx, user.user_id)
-                user = replace(user, role=role)
-                self._note(tx, Act.USER_ROLE, user, address)
-            return self._sign_in.begin(tx, user, address)
+                return Refusal.OIDC_CLOSED, user
+            return self._sign_in.begin(tx, self._followed(tx, user, role, home, address), address)
 
         outcome = await self._services.database.write(work)
         if isinstance(outcome, SignedIn):
             return outcome
-        refusal, actor = outcome
-        raise await self._refused(refusal, address, actor)
+        refusal, user = outcome
+        raise await self._refused(refusal, address, user)
+
+    def _followed(self, tx: Tx, user: User, role: Role, home: Home, address: str) -> User:
+        """The user as the provider says they are now; what changed ends their sessions."""
+        after = replace(user, role=role, tenant_id=home.tenant_id)
+        if after == user:
+            return user
+        rows.set_user(tx, user.user_id, role=role.value, tenant_id=home.tenant_id)
+        rows.end_sessions_of(tx, user.user_id)
+        for act, changed in (
+            (Act.USER_ROLE, after.role is not user.role),
+            (Act.USER_TENANT, after.tenant_id != user.tenant_id),
+        ):
+            if changed:
+                self._note(tx, act, after, address)
+        return after
 
     async def _unlock(self, digest: bytes, identity: bytes, address: str) -> None:
         now = self._services.clock()
@@ -220,7 +241,7 @@ class OidcSignIn:
         if refusal is not None:
             raise await self._refused(refusal, address, act=Act.UNLOCK)
 
-    def _new_user(self, name: str, role: Role, identity: bytes) -> User:
+    def _new_user(self, name: str, role: Role, identity: bytes, tenant_id: str | None) -> User:
         return User(
             user_id=self._services.new_id(),
             name=name,
@@ -232,28 +253,62 @@ class OidcSignIn:
             disabled=False,
             created_time=self._services.clock(),
             oidc_sha256=identity,
+            tenant_id=tenant_id,
         )
 
     def _note(self, tx: Tx, act: Act, user: User, address: str, object_id: str | None = None) -> None:
-        named = object_id or user.user_id
-        self._services.note(tx, act, actor=user_actor(user.name), origin=address, object_id=named)
+        self._services.note(
+            tx,
+            act,
+            tenant_id=user.tenant_id,
+            actor=user_actor(user.name),
+            origin=address,
+            object_id=object_id or user.user_id,
+        )
 
     async def _refused(
-        self, reason: Refusal, address: str, actor: str = NOBODY, act: Act = Act.SIGN_IN
+        self, reason: Refusal, address: str, user: User | None = None, act: Act = Act.SIGN_IN
     ) -> AccountRefused:
         """Writes a failure down; the error to raise."""
+        actor = NOBODY if user is None else user_actor(user.name)
+        tenant_id = None if user is None else user.tenant_id
         await self._services.database.write(
-            lambda tx: self._services.note(tx, act, actor=actor, origin=address, outcome=reason)
+            lambda tx: self._services.note(
+                tx, act, actor=actor, origin=address, outcome=reason, tenant_id=tenant_id
+            )
         )
         return AccountRefused(reason)
 
 
-def _role(rules: OidcRules, claims: Mapping[str, Any]) -> Role | None:
+def _held(claims: Mapping[str, Any], claim: str) -> list[Any]:
     found: Any = claims
-    for part in rules.role_claim.split("."):
+    for part in claim.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
-    held = found if isinstance(found, list) else [found]
+    return found if isinstance(found, list) else [found]
+
+
+def _role(rules: OidcRules, claims: Mapping[str, Any]) -> Role | None:
+    held = _held(claims, rules.role_claim)
     return next((role for value, role in rules.roles if value in held), None)
+
+
+def _tenants(rules: OidcRules, claims: Mapping[str, Any]) -> list[str] | None:
+    """Short names of the tenants whose the person may be, the first one counts; None where no claim says it."""
+    if not rules.tenant_claim:
+        return None
+    held = _held(claims, rules.tenant_claim)
+    return [tenant_id for value, tenant_id in rules.tenants if value in held]
+
+
+def _home(tx: Tx, tenants: list[str] | None, role: Role, user: User | None) -> Home | None:
+    """Where a person belongs; None where the claim names no tenant that there is."""
+    if tenants is None:
+        before = unsaid_home(role) if user is None else user.tenant_id
+        same = user is None or user.role is role
+        return Home(tenant_id=before if same else home_after(tx, role, before))
+    if not tenants or (tenants[0] and not is_tenant(tx, tenants[0])):
+        return None
+    return Home(tenant_id=tenants[0] or None)
 
 
 def _is_allowed(rules: OidcRules, claims: Mapping[str, Any]) -> bool:

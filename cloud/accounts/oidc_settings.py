@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloud.accounts.oidc import OidcRules
 from cloud.accounts.provider import Provider, ProviderSettings
-from cloud.accounts.roles import mapped_role
+from cloud.accounts.roles import mapped_role, mapped_tenant
 from cloud.config import Config
 from cloud.errors import ConfigInvalid
 
@@ -31,5 +31,7 @@ def provider_of(config: Config) -> tuple[Provider, OidcRules] | tuple[None, None
         roles=tuple(mapped_role(each) for each in config.oidc_roles),
         domains=tuple(each.lower() for each in config.oidc_domains),
         name_claim=config.oidc_name_claim,
+        tenant_claim=config.oidc_tenant_claim,
+        tenants=tuple(mapped_tenant(each) for each in config.oidc_tenants),
     )
     return Provider(settings), rules

@@ -95,8 +95,14 @@ class OwnAccount:
         await self._services.database.write(work)
 
     def _note(self, tx: Tx, principal: Principal, act: Act) -> None:
-        user_id = _user(principal).user_id
-        self._services.note(tx, act, actor=principal.actor, origin=principal.address, object_id=user_id)
+        self._services.note(
+            tx,
+            act,
+            tenant_id=principal.tenant_id,
+            actor=principal.actor,
+            origin=principal.address,
+            object_id=_user(principal).user_id,
+        )
 
 
 def _user(principal: Principal) -> User:

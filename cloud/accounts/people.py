@@ -8,6 +8,7 @@ from cloud.accounts.errors import AccountRefused, Refusal
 from cloud.accounts.roles import Role
 from cloud.accounts.services import AccountServices, checked_name, checked_password, user_actor
 from cloud.accounts.sign_in import SignedIn, SignIn
+from cloud.accounts.tenants import Home, home, home_after
 from cloud.accounts.values import LINK_LIFE, Principal, User
 from cloud.db import Tx
 
@@ -15,7 +16,8 @@ from cloud.db import Tx
 class People:
     """Users are closed, never removed, so that a name in the audit stays one person's.
 
-    A link is good for one use; of it only the SHA-256 is kept. A site never loses its last administrator.
+    A link is good for one use; of it only the SHA-256 is kept. A site never loses the last
+    administrator of its own. Administrators of a tenant have to do with its users alone.
     """
 
     def __init__(self, services: AccountServices, sign_in: SignIn) -> None:
@@ -44,7 +46,7 @@ class People:
         checked_password(password, plain)
         await services.count_try(address)
         hashed = await services.passwords.hash(password)
-        user = self._new_user(plain, Role.ADMINISTRATOR, hashed)
+        user = self._new_user(plain, Role.ADMINISTRATOR, hashed, None)
 
         def work(tx: Tx) -> SignedIn:
             taken = rows.take_link(tx, link, services.clock())
@@ -86,46 +88,66 @@ class People:
             rows.set_user(tx, user.user_id, password_hash=hashed)
             rows.end_sessions_of(tx, user.user_id)
             actor = user_actor(user.name)
-            services.note(tx, Act.PASSWORD_SET, actor=actor, origin=address, object_id=user.user_id)
+            services.note(
+                tx,
+                Act.PASSWORD_SET,
+                tenant_id=user.tenant_id,
+                actor=actor,
+                origin=address,
+                object_id=user.user_id,
+            )
             return user
 
         return (await services.database.write(work)).name
 
-    async def users(self) -> list[User]:
-        """All users, by name."""
-        return await self._services.database.read(rows.users)
+    async def users(self, within: str | None = None) -> list[User]:
+        """The users of the tenant `within` (None: the whole site's), by name."""
+        return await self._services.database.read(lambda tx: rows.users(tx, within))
 
-    async def create(self, by: Principal, name: str, role: Role) -> tuple[User, str]:
-        """A new user, and the link with which they set their password. Errors: NAME_INVALID, NAME_TAKEN."""
-        user, link = self._new_user(checked_name(name), role, None), self._services.secret()
+    async def create(
+        self, by: Principal, name: str, role: Role, wanted: Home | None = None
+    ) -> tuple[User, str]:
+        """A new user, and the link with which they set their password. Errors: NAME_INVALID, NAME_TAKEN,
+        TENANT_UNKNOWN.
+        """
+        plain, link = checked_name(name), self._services.secret()
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> User:
+            user = self._new_user(plain, role, None, home(tx, by.tenant_id, role, wanted))
             if not rows.add_user(tx, user):
                 raise AccountRefused(Refusal.NAME_TAKEN)
             self._link(tx, user.user_id, link)
             self._note(tx, by, Act.USER_CREATE, user.user_id)
+            return user
 
-        await self._services.database.write(work)
-        return user, link
+        return await self._services.database.write(work), link
 
-    async def change(self, by: Principal, user_id: str, role: Role | None, disabled: bool | None) -> User:
-        """Changes role or closes or opens an account; ends its sessions. Errors: UNKNOWN, LAST_ADMINISTRATOR,
-        OIDC_MANAGED.
+    async def change(
+        self,
+        by: Principal,
+        user_id: str,
+        role: Role | None,
+        disabled: bool | None,
+        wanted: Home | None = None,
+    ) -> User:
+        """Changes role or tenant, or closes or opens an account; ends its sessions. Errors: UNKNOWN,
+        LAST_ADMINISTRATOR, OIDC_MANAGED, TENANT_UNKNOWN.
         """
 
         def work(tx: Tx) -> User:
-            user = _known(tx, user_id)
+            user = _known(tx, by, user_id)
             if role is not None and role is not user.role:
                 _keep_local(user)
                 _keep_one_administrator(tx, user)
                 rows.set_user(tx, user_id, role=role.value)
                 self._note(tx, by, Act.USER_ROLE, user_id)
+            self._move(tx, by, user, role or user.role, wanted)
             if disabled is not None and disabled != user.disabled:
                 _keep_one_administrator(tx, user)
                 rows.set_user(tx, user_id, disabled=disabled)
                 rows.forget_links(tx, user_id)
                 self._note(tx, by, Act.USER_DISABLE if disabled else Act.USER_ENABLE, user_id)
-            after = _known(tx, user_id)
+            after = _known(tx, by, user_id)
             if after != user:
                 rows.end_sessions_of(tx, user_id)
             return after
@@ -137,7 +159,7 @@ class People:
         link = self._services.secret()
 
         def work(tx: Tx) -> User:
-            user = _known(tx, user_id)
+            user = _known(tx, by, user_id)
             _keep_local(user)
             _keep_one_administrator(tx, user)
             rows.set_user(
@@ -146,11 +168,25 @@ class People:
             rows.end_sessions_of(tx, user_id)
             self._link(tx, user_id, link)
             self._note(tx, by, Act.USER_RESET, user_id)
-            return _known(tx, user_id)
+            return _known(tx, by, user_id)
 
         return await self._services.database.write(work), link
 
-    def _new_user(self, name: str, role: Role, password_hash: str | None) -> User:
+    def _move(self, tx: Tx, by: Principal, user: User, role: Role, wanted: Home | None) -> None:
+        """Puts a user where they are to belong, or where the new role puts them."""
+        target = user.tenant_id
+        if wanted is not None:
+            target = home(tx, by.tenant_id, role, wanted)
+        elif role is not user.role and by.tenant_id is None:
+            target = home_after(tx, role, user.tenant_id)
+        if target == user.tenant_id:
+            return
+        _keep_one_administrator(tx, user)
+        rows.set_user(tx, user.user_id, tenant_id=target)
+        if wanted is not None:
+            self._note(tx, by, Act.USER_TENANT, user.user_id)
+
+    def _new_user(self, name: str, role: Role, password_hash: str | None, tenant_id: str | None) -> User:
         return User(
             user_id=self._services.new_id(),
             name=name,
@@ -161,6 +197,7 @@ class People:
             totp_last_step=0,
             disabled=False,
             created_time=self._services.clock(),
+            tenant_id=tenant_id,
         )
 
     def _link(self, tx: Tx, user_id: str, link: str) -> None:
@@ -168,12 +205,14 @@ class People:
         rows.replace_link(tx, user_id, link, now, now + LINK_LIFE)
 
     def _note(self, tx: Tx, by: Principal, act: Act, user_id: str) -> None:
-        self._services.note(tx, act, actor=by.actor, origin=by.address, object_id=user_id)
+        self._services.note(
+            tx, act, tenant_id=by.tenant_id, actor=by.actor, origin=by.address, object_id=user_id
+        )
 
 
-def _known(tx: Tx, user_id: str) -> User:
+def _known(tx: Tx, by: Principal, user_id: str) -> User:
     user = rows.user_of(tx, user_id)
-    if user is None:
+    if user is None or by.tenant_id not in (None, user.tenant_id):
         raise AccountRefused(Refusal.UNKNOWN)
     return user
 
@@ -185,7 +224,7 @@ def _keep_local(user: User) -> None:
 
 
 def _keep_one_administrator(tx: Tx, user: User) -> None:
-    """Refuses what would take the last open administrator away."""
-    counts = user.role is Role.ADMINISTRATOR and not user.disabled and user.password_hash is not None
-    if counts and not rows.other_administrators(tx, user.user_id):
+    """Refuses what would take the site's last open administrator away."""
+    is_open = user.role is Role.ADMINISTRATOR and not user.disabled and user.password_hash is not None
+    if is_open and user.tenant_id is None and not rows.other_administrators(tx, user.user_id):
         raise AccountRefused(Refusal.LAST_ADMINISTRATOR)

@@ -52,6 +52,10 @@ class Action(StrEnum):
     """See versions of models with their cards, promote, roll back, choose a shadow."""
     MANAGE_DEVICES = "manage_devices"
     """List, revoke and allow again the devices at the edge."""
+    MANAGE_TENANTS = "manage_tenants"
+    """Make and rename tenants, and say which device belongs to which."""
+    READ_METRICS = "read_metrics"
+    """Metrics of the whole server for Prometheus."""
 
 
 PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
@@ -73,6 +77,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.MANAGE_TOKENS: False,
         Action.MANAGE_MODELS: False,
         Action.MANAGE_DEVICES: False,
+        Action.MANAGE_TENANTS: False,
+        Action.READ_METRICS: False,
     },
     Role.SONOGRAPHER: {
         Action.SEE_IMAGES: True,
@@ -91,6 +97,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.MANAGE_TOKENS: False,
         Action.MANAGE_MODELS: False,
         Action.MANAGE_DEVICES: False,
+        Action.MANAGE_TENANTS: False,
+        Action.READ_METRICS: False,
     },
     Role.RESEARCHER: {
         Action.SEE_IMAGES: True,
@@ -109,6 +117,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.MANAGE_TOKENS: False,
         Action.MANAGE_MODELS: False,
         Action.MANAGE_DEVICES: False,
+        Action.MANAGE_TENANTS: False,
+        Action.READ_METRICS: False,
     },
     # Keeps the machines running and looks for misuse; has no business with images, and gives nobody rights.
     Role.IT: {
@@ -128,6 +138,8 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.MANAGE_TOKENS: False,
         Action.MANAGE_MODELS: False,
         Action.MANAGE_DEVICES: True,
+        Action.MANAGE_TENANTS: False,
+        Action.READ_METRICS: True,
     },
     Role.ADMINISTRATOR: {
         Action.SEE_IMAGES: True,
@@ -146,9 +158,17 @@ PERMITTED: Final[Mapping[Role, Mapping[Action, bool]]] = {
         Action.MANAGE_TOKENS: True,
         Action.MANAGE_MODELS: True,
         Action.MANAGE_DEVICES: True,
+        Action.MANAGE_TENANTS: True,
+        Action.READ_METRICS: True,
     },
 }
 """Every role and every action; a test checks that none is left out."""
+
+
+SITE_ACTIONS: Final = frozenset(
+    {Action.MANAGE_MODELS, Action.MANAGE_ALARMS, Action.MANAGE_TENANTS, Action.READ_METRICS}
+)
+"""What concerns all tenants: allowed to nobody who belongs to one of them."""
 
 
 def mapped_role(text: str) -> tuple[str, Role]:
@@ -159,11 +179,15 @@ def mapped_role(text: str) -> tuple[str, Role]:
     return value, Role(role)
 
 
+def mapped_tenant(text: str) -> tuple[str, str]:
+    """Value of an identity provider's claim, and the tenant here, empty for the whole site, of `value=tenant`.
+    Raises ValueError."""
+    value, separator, tenant_id = text.rpartition("=")
+    if not separator or not value:
+        raise ValueError(f"{text!r} is not value=tenant")
+    return value, tenant_id
+
+
 def may(role: Role, action: Action) -> bool:
     """Whether `role` may do `action`."""
     return PERMITTED[role][action]
-
-
-def permitted(role: Role) -> list[Action]:
-    """Everything that `role` may do."""
-    return [action for action, allowed in PERMITTED[role].items() if allowed]

@@ -16,6 +16,7 @@ from cloud.db import Tx
 from cloud.db.insert import insert_once
 from cloud.db.prepared import Prepared, change
 from cloud.db.tables import account_link, account_session, account_token, account_try, account_user
+from cloud.tenants import within
 from sonorelay.contract.digest import sha256
 
 _SESSION: Final = Prepared(
@@ -58,9 +59,10 @@ def user_of_identity(tx: Tx, identity: bytes) -> User | None:
     return None if found is None else _user(found)
 
 
-def users(tx: Tx) -> list[User]:
-    """All users, by name."""
-    return [_user(row) for row in tx.execute(sa.select(account_user).order_by(account_user.c.name_key))]
+def users(tx: Tx, tenant_id: str | None) -> list[User]:
+    """The tenant's users (None: the whole site's), by name."""
+    query = sa.select(account_user).where(within(account_user.c.tenant_id, tenant_id))
+    return [_user(row) for row in tx.execute(query.order_by(account_user.c.name_key))]
 
 
 def any_user(tx: Tx) -> bool:
@@ -82,6 +84,7 @@ def add_user(tx: Tx, user: User) -> bool:
         "disabled": user.disabled,
         "created_time": user.created_time,
         "oidc_sha256": user.oidc_sha256,
+        "tenant_id": user.tenant_id,
     }
     return insert_once(tx, account_user, (account_user.c.name_key,), values)
 
@@ -111,10 +114,11 @@ def code_secrets(tx: Tx) -> list[tuple[str, str, str]]:
 
 
 def other_administrators(tx: Tx, user_id: str) -> int:
-    """How many open accounts of administrators with a password there are besides this one."""
+    """How many open accounts of the site's own administrators with a password there are besides this one."""
     c = account_user.c
     wanted = sa.select(sa.func.count()).where(
         c.role == Role.ADMINISTRATOR.value,
+        c.tenant_id.is_(None),
         c.disabled.is_(False),
         c.user_id != user_id,
         c.password_hash.is_not(None),
@@ -134,6 +138,7 @@ def _user(row: Any) -> User:
         disabled=row.disabled,
         created_time=row.created_time,
         oidc_sha256=row.oidc_sha256,
+        tenant_id=row.tenant_id,
     )
 
 
@@ -207,10 +212,11 @@ def token_by_id(tx: Tx, token_id: str) -> Token | None:
     return None if row is None else _token(row)
 
 
-def tokens(tx: Tx) -> list[Token]:
-    """All tokens, newest first."""
-    query = sa.select(account_token).order_by(account_token.c.created_time.desc(), account_token.c.token_id)
-    return [_token(row) for row in tx.execute(query)]
+def tokens(tx: Tx, tenant_id: str | None) -> list[Token]:
+    """The tenant's tokens (None: the whole site's), newest first."""
+    c = account_token.c
+    query = sa.select(account_token).where(within(c.tenant_id, tenant_id))
+    return [_token(row) for row in tx.execute(query.order_by(c.created_time.desc(), c.token_id))]
 
 
 def add_token(tx: Tx, token: Token, value: str) -> None:
@@ -224,6 +230,7 @@ def add_token(tx: Tx, token: Token, value: str) -> None:
             created_time=token.created_time,
             created_by=token.created_by,
             expires_time=token.expires_time,
+            tenant_id=token.tenant_id,
         )
     )
 
@@ -243,6 +250,7 @@ def _token(row: Any) -> Token:
         expires_time=row.expires_time,
         last_used_time=row.last_used_time,
         revoked_time=row.revoked_time,
+        tenant_id=row.tenant_id,
     )
 
 

@@ -61,9 +61,19 @@ class AccountServices:
         origin: str,
         object_id: str | None = None,
         outcome: Refusal | None = None,
+        tenant_id: str | None = None,
     ) -> None:
-        """Adds a row of now to the audit, in the caller's transaction."""
-        append(tx, act, time=self.clock(), actor=actor, origin=origin, object_id=object_id, outcome=outcome)
+        """Adds a row of now to the audit, in the caller's transaction; `tenant_id` is the actor's."""
+        append(
+            tx,
+            act,
+            time=self.clock(),
+            outcome=outcome,
+            actor=actor,
+            origin=origin,
+            object_id=object_id,
+            tenant_id=tenant_id,
+        )
 
     async def count_try(self, address: str, name: str | None = None) -> None:
         """Counts a try before it is looked at, so that tries at the same moment cannot slip past each other.

@@ -50,9 +50,8 @@ class SignIn:
         user = await services.database.read(lambda tx: rows.user_named(tx, name))
         usable = user.password_hash if user is not None and not user.disabled else None
         verdict = await services.passwords.compare(usable, password)
-        actor = NOBODY if user is None else user_actor(user.name)
         if user is None or not verdict.ok:
-            raise await self._refused(Act.SIGN_IN, actor, address, Refusal.SIGN_IN_WRONG)
+            raise await self._refused(Act.SIGN_IN, user, address, Refusal.SIGN_IN_WRONG)
         again = await services.passwords.hash(password) if verdict.outdated else None
 
         def work(tx: Tx) -> Refusal | SignedIn:
@@ -69,7 +68,7 @@ class SignIn:
 
         outcome = await services.database.write(work)
         if isinstance(outcome, Refusal):
-            raise await self._refused(Act.SIGN_IN, actor, address, outcome)
+            raise await self._refused(Act.SIGN_IN, user, address, outcome)
         return outcome
 
     def begin(self, tx: Tx, user: User, address: str) -> SignedIn:
@@ -166,7 +165,7 @@ class SignIn:
         await self._services.count_try(principal.address, user.name)
         verdict = await self._services.passwords.compare(user.password_hash, password)
         if not verdict.ok:
-            raise await self._refused(act, principal.actor, principal.address, Refusal.PASSWORD_WRONG)
+            raise await self._refused(act, user, principal.address, Refusal.PASSWORD_WRONG)
         await self._services.database.write(
             lambda tx: self._services.good_try(tx, principal.address, user.name)
         )
@@ -202,10 +201,14 @@ class SignIn:
             )
         return _machine(token, address)
 
-    async def _refused(self, act: Act, actor: str, address: str, reason: Refusal) -> AccountRefused:
+    async def _refused(self, act: Act, user: User | None, address: str, reason: Refusal) -> AccountRefused:
         """Writes a failure down; the error to raise."""
+        actor = NOBODY if user is None else user_actor(user.name)
+        tenant_id = None if user is None else user.tenant_id
         await self._services.database.write(
-            lambda tx: self._services.note(tx, act, actor=actor, origin=address, outcome=reason)
+            lambda tx: self._services.note(
+                tx, act, actor=actor, origin=address, outcome=reason, tenant_id=tenant_id
+            )
         )
         return AccountRefused(reason)
 
@@ -216,6 +219,7 @@ class SignIn:
             actor=principal.actor,
             origin=principal.address,
             object_id=_session(principal).session_id,
+            tenant_id=principal.tenant_id,
         )
 
 
@@ -235,6 +239,7 @@ def _person(user: User, session: Session, address: str, *, locked: bool) -> Prin
         session=session,
         token_id=None,
         locked=locked,
+        tenant_id=user.tenant_id,
     )
 
 
@@ -248,6 +253,7 @@ def _machine(token: Token, address: str) -> Principal:
         session=None,
         token_id=token.token_id,
         locked=False,
+        tenant_id=token.tenant_id,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from cloud.accounts.roles import Role
+from cloud.accounts.roles import SITE_ACTIONS, Action, Role, may
 
 IDLE: Final = timedelta(minutes=15)
 """A session in which a person does nothing for this long is locked."""
@@ -41,6 +41,8 @@ class User:
     """When it was made (aware UTC)."""
     oidc_sha256: bytes | None = None
     """SHA-256 of issuer, LF and subject, 32 bytes: whom the identity provider means; None for a local account."""
+    tenant_id: str | None = None
+    """Whose data the person sees; None: the whole site's."""
 
 
 class SessionState(StrEnum):
@@ -97,6 +99,8 @@ class Token:
     """When it was last used, to the minute; None for never."""
     revoked_time: datetime | None
     """When it was revoked; None where it is not."""
+    tenant_id: str | None = None
+    """Whose data the machine sees; None: the whole site's."""
 
     def is_valid(self, now: datetime) -> bool:
         """Whether it is taken at `now` (aware)."""
@@ -123,3 +127,9 @@ class Principal:
     """The machine's token; None for a person."""
     locked: bool
     """Whether the session is locked; only unlocking and signing out are left then."""
+    tenant_id: str | None
+    """Whose data they see; None: the whole site's."""
+
+    def may(self, action: Action) -> bool:
+        """Whether they may do `action`: the role allows it, and what concerns the whole site only the site's own do."""
+        return may(self.role, action) and (self.tenant_id is None or action not in SITE_ACTIONS)

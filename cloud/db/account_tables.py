@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from cloud.db.base import ROW_ID, metadata
+from cloud.db.tenant_tables import of_tenant_or_site
 from cloud.db.times import UtcTime
 
 account_user: Final = Table(
@@ -34,6 +35,7 @@ account_user: Final = Table(
     Column("disabled", Boolean, nullable=False),
     Column("created_time", UtcTime, nullable=False),
     Column("oidc_sha256", LargeBinary(32), nullable=True, comment="of issuer and subject; not set: local"),
+    of_tenant_or_site(),
     Index("ix_account_user_oidc_sha256", "oidc_sha256", unique=True),
 )
 
@@ -60,6 +62,7 @@ account_token: Final = Table(
     Column("expires_time", UtcTime, nullable=True),
     Column("last_used_time", UtcTime, nullable=True, comment="to the minute"),
     Column("revoked_time", UtcTime, nullable=True),
+    of_tenant_or_site(),
 )
 
 account_link: Final = Table(
@@ -94,6 +97,8 @@ audit_entry: Final = Table(
     Column("origin", String(64), nullable=False, comment="IP address of the peer, or local"),
     Column("outcome", String(32), nullable=False, comment="done, or a reason code"),
     Column("digest", LargeBinary(32), nullable=False, comment="over the row and the digest before"),
+    of_tenant_or_site(),
     Index("ix_audit_entry_actor_number", "actor", "number"),
     Index("ix_audit_entry_object_id_number", "object_id", "number"),
+    Index("ix_audit_entry_tenant_id_number", "tenant_id", "number"),
 )

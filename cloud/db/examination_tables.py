@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from cloud.db.base import ROW_ID, metadata
+from cloud.db.tenant_tables import of_tenant
 from cloud.db.times import UtcTime
 
 examination: Final = Table(
@@ -55,10 +56,13 @@ examination: Final = Table(
     Column("deleted_reason", Text, nullable=True, comment="free text"),
     Column("deleted_key", String(64), nullable=True, comment="examination_key while it is deleted"),
     Index("ix_examination_deleted_time_number", "deleted_time", "number"),
+    of_tenant(),
     Index("ix_examination_newest_slot", "newest_slot"),
     Index("ix_examination_state_newest_slot", "state", "newest_slot"),
     Index("ix_examination_device_id_state_newest_slot", "device_id", "state", "newest_slot"),
     Index("ix_examination_patient_key_newest_slot", "patient_key", "newest_slot"),
+    Index("ix_examination_tenant_id_newest_slot", "tenant_id", "newest_slot"),
+    Index("ix_examination_tenant_id_state_newest_slot", "tenant_id", "state", "newest_slot"),
     # A number that a person has read never names another examination.
     sqlite_autoincrement=True,
 )

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from cloud.db.base import ROW_ID, metadata
+from cloud.db.tenant_tables import of_tenant
 from cloud.db.times import UtcTime
 
 series_upload: Final = Table(
@@ -30,6 +31,7 @@ series_upload: Final = Table(
     Column("begun_time", UtcTime, nullable=False),
     Column("finished_time", UtcTime, nullable=True),
     Column("ledger_index", BigInteger, nullable=True, comment="set where it finished and kept a file"),
+    of_tenant(),
 )
 
 series: Final = Table(
@@ -50,8 +52,10 @@ series: Final = Table(
     Column("image_count", Integer, nullable=False),
     Column("frame_count", Integer, nullable=False, comment="of the image that has most"),
     Column("refusal", JSON, nullable=True, comment="code and values of why there is no volume"),
+    of_tenant(),
     Index("ix_series_received_time_series_id", "received_time", "series_id"),
     Index("ix_series_group_sha256", "group_sha256"),
+    Index("ix_series_tenant_id_received_time_series_id", "tenant_id", "received_time", "series_id"),
 )
 
 series_file: Final = Table(

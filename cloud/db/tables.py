@@ -44,6 +44,8 @@ from cloud.db.study_tables import result_earlier as result_earlier
 from cloud.db.study_tables import study as study
 from cloud.db.study_tables import study_note as study_note
 from cloud.db.study_tables import study_tag as study_tag
+from cloud.db.tenant_tables import of_tenant
+from cloud.db.tenant_tables import tenant as tenant
 from cloud.db.times import UtcTime
 
 device = Table(
@@ -55,6 +57,7 @@ device = Table(
     Column("last_seen_time", UtcTime, nullable=False),
     Column("clock_offset_ms", Float, nullable=False, comment="device clock minus server clock"),
     Column("revoked", Boolean, nullable=False, default=False),
+    of_tenant(),
 )
 
 capture = Table(
@@ -77,9 +80,12 @@ capture = Table(
     Column("edge_timings_ms", JSON, nullable=False, default=dict),
     Column("cloud_timings_ms", JSON, nullable=False, default=dict),
     Column("series_label", String(32), nullable=True, comment="label of the series order; not set: a print"),
+    of_tenant(),
     UniqueConstraint("device_id", "request_id"),
     Index("ix_capture_state_deadline_time", "state", "deadline_time"),
     Index("ix_capture_series_label", "series_label"),
+    Index("ix_capture_tenant_id_slot", "tenant_id", "slot"),
+    Index("ix_capture_tenant_id_state", "tenant_id", "state"),
 )
 
 upload = Table(

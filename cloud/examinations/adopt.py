@@ -43,7 +43,13 @@ def _make_found(tx: Tx) -> int:
 
 def _adopt_some(tx: Tx, gap_s: float) -> int:
     rows = tx.execute(
-        sa.select(capture.c.capture_id, capture.c.slot, capture.c.device_id, capture.c.notified_time)
+        sa.select(
+            capture.c.capture_id,
+            capture.c.slot,
+            capture.c.device_id,
+            capture.c.tenant_id,
+            capture.c.notified_time,
+        )
         .outerjoin(examination_capture, examination_capture.c.capture_id == capture.c.capture_id)
         .where(examination_capture.c.capture_id.is_(None), capture.c.series_label.is_(None))
         .order_by(capture.c.slot)
@@ -51,6 +57,6 @@ def _adopt_some(tx: Tx, gap_s: float) -> int:
     ).all()
     for row in rows:
         known = {"capture_id": row.capture_id, "slot": row.slot, "device_id": row.device_id}
-        join(tx, **known, now=row.notified_time, gap_s=gap_s)
+        join(tx, **known, tenant_id=row.tenant_id, now=row.notified_time, gap_s=gap_s)
         refresh_of_capture(tx, row.capture_id, row.notified_time)
     return len(rows)

@@ -21,6 +21,7 @@ from cloud.examinations.read import read_examination
 from cloud.examinations.services import ExaminationServices
 from cloud.publish import outbox
 from cloud.publish.topic import OUTBOX_TOPIC
+from cloud.tenants.owner import Kind, tenant_of
 from sonorelay.contract.limits import GESTATIONAL_AGE_MAX_DAYS
 
 _Work: TypeAlias = Callable[[Tx, datetime], str]
@@ -81,9 +82,10 @@ class Arranging:
         if left.capture_count == 1 and (examination_id is None or left.signed is not None):
             raise ExaminationRefused(ExaminationProblem.WOULD_BE_EMPTY)
         if examination_id is None:
-            target = begin(
-                tx, device_id=link.device_id, slot=link.slot, now=link.joined_time, bound_by=BoundBy.PERSON
-            )
+            whose = {"device_id": link.device_id, "tenant_id": link.tenant_id}
+            target = begin(tx, **whose, slot=link.slot, now=link.joined_time, bound_by=BoundBy.PERSON)
+        elif tenant_of(tx, Kind.EXAMINATION, examination_id) != link.tenant_id:
+            raise ExaminationRefused(ExaminationProblem.UNKNOWN)
         else:
             target = self._known(tx, examination_id).examination_id
         place(tx, [capture_id], target, BoundBy.PERSON)

@@ -2,7 +2,7 @@
 
 A keyed print (the machine named a study) is only ever in the examination of its key. A print without a key stays
 where device and time put it, which may be the examination of a key that runs on that device. What a person has moved
-stays where the person put it.
+stays where the person put it. An examination has prints of one tenant only, whatever keys and devices say.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from cloud.db.prepared import Prepared
 from cloud.db.tables import examination, examination_capture, upload
 from cloud.examinations.items import AgeSource, BoundBy
 from cloud.items import Status
+from cloud.tenants import DEFAULT_TENANT
+from sonorelay.contract.digest import sha256
 
 GUESSED_MAX: Final = 100
 """Device and time put no more captures into one examination: a folder of thousands is no examination."""
@@ -30,7 +32,7 @@ class Identity:
     """What the edge sends of an examination's identity: pseudonyms keyed by the site, and no date."""
 
     examination_key: str
-    """Pseudonym of the study, 64 hexadecimal digits."""
+    """Pseudonym of the study, 64 hexadecimal digits, as the edge says it."""
     patient_key: str | None
     """Pseudonym of the patient; None where the header names none."""
     age_days: float | None
@@ -58,6 +60,7 @@ _OF_CAPTURE: Final = Prepared(
         examination_capture.c.bound_by,
         examination_capture.c.joined_time,
         examination.c.bound_by.label("examination_bound_by"),
+        examination.c.tenant_id,
     )
     .join(examination, examination.c.examination_id == examination_capture.c.examination_id)
     .where(examination_capture.c.capture_id == sa.bindparam("of_capture"))
@@ -67,6 +70,7 @@ _NEWEST_OF_DEVICE: Final = Prepared(
         examination_capture.c.examination_id,
         examination_capture.c.joined_time,
         examination.c.capture_count,
+        examination.c.tenant_id,
     )
     .join(examination, examination.c.examination_id == examination_capture.c.examination_id)
     .where(
@@ -110,12 +114,20 @@ _LATER: Final = Prepared(
 
 
 def begin(
-    tx: Tx, *, device_id: str, slot: int, now: datetime, bound_by: BoundBy, key: str | None = None
+    tx: Tx,
+    *,
+    device_id: str,
+    tenant_id: str,
+    slot: int,
+    now: datetime,
+    bound_by: BoundBy,
+    key: str | None = None,
 ) -> str:
     """A new examination without captures yet; its id. Whoever begins one puts a capture into it at once."""
     row: dict[str, Any] = {
         "examination_id": str(uuid.uuid4()),
         "device_id": device_id,
+        "tenant_id": tenant_id,
         "bound_by": bound_by.value,
         "examination_key": key,
         "began_time": now,
@@ -133,14 +145,17 @@ def begin(
     return str(row["examination_id"])
 
 
-def join(tx: Tx, *, capture_id: str, slot: int, device_id: str, now: datetime, gap_s: float) -> str:
-    """Puts a new capture, by device and time, into the device's newest examination if that had a print within
-    `gap_s` seconds, else into a new one; the examination's id."""
+def join(
+    tx: Tx, *, capture_id: str, slot: int, device_id: str, tenant_id: str, now: datetime, gap_s: float
+) -> str:
+    """Puts a new capture, by device and time, into the device's newest examination if that is its tenant's and had a
+    print within `gap_s` seconds, else into a new one; the examination's id."""
     newest = _NEWEST_OF_DEVICE.first(tx, {"of_device": device_id})
-    if newest is not None and _runs(newest, now, gap_s):
+    if newest is not None and newest.tenant_id == tenant_id and _runs(newest, now, gap_s):
         examination_id: str = newest.examination_id
     else:
-        examination_id = begin(tx, device_id=device_id, slot=slot, now=now, bound_by=BoundBy.DEVICE_AND_TIME)
+        whose = {"device_id": device_id, "tenant_id": tenant_id}
+        examination_id = begin(tx, **whose, slot=slot, now=now, bound_by=BoundBy.DEVICE_AND_TIME)
     row = {
         "capture_id": capture_id,
         "examination_id": examination_id,
@@ -167,7 +182,7 @@ def bind(tx: Tx, capture_id: str, identity: Identity, now: datetime) -> Bound:
     link = _OF_CAPTURE.one(tx, {"of_capture": capture_id})
     if link.bound_by != BoundBy.DEVICE_AND_TIME.value:
         return UNBOUND
-    target = _target(tx, capture_id, link, identity.examination_key, now)
+    target = _target(tx, capture_id, link, key_within(identity.examination_key, link.tenant_id), now)
     moves = target != link.examination_id
     followers = _followers(tx, link) if moves else []
     place(tx, followers, target, BoundBy.DEVICE_AND_TIME)
@@ -184,8 +199,16 @@ def place(tx: Tx, capture_ids: Iterable[str], examination_id: str, bound_by: Bou
 
 
 def link_of(tx: Tx, capture_id: str) -> Any | None:
-    """Where a capture stands (examination_id, device_id, slot, bound_by, joined_time); None where it stands nowhere."""
+    """Where a capture stands (examination_id, device_id, slot, bound_by, joined_time, tenant_id); None where it
+    stands nowhere."""
     return _OF_CAPTURE.first(tx, {"of_capture": capture_id})
+
+
+def key_within(key: str, tenant_id: str) -> str:
+    """The pseudonym of a study as it is kept: two tenants that name a study alike do not meet in it."""
+    if tenant_id == DEFAULT_TENANT:
+        return key
+    return sha256(f"{tenant_id}\n{key}".encode()).hex()
 
 
 def _target(tx: Tx, capture_id: str, link: Any, key: str, now: datetime) -> str:
@@ -199,7 +222,8 @@ def _target(tx: Tx, capture_id: str, link: Any, key: str, now: datetime) -> str:
         values = {"examination_key": key, "bound_by": BoundBy.STUDY.value}
         prepared.change(tx, examination.c.examination_id, link.examination_id, values)
         return str(link.examination_id)
-    return begin(tx, device_id=link.device_id, slot=link.slot, now=now, bound_by=BoundBy.STUDY, key=key)
+    whose = {"device_id": link.device_id, "tenant_id": link.tenant_id}
+    return begin(tx, **whose, slot=link.slot, now=now, bound_by=BoundBy.STUDY, key=key)
 
 
 def _followers(tx: Tx, link: Any) -> list[str]:

@@ -16,18 +16,25 @@ from cloud.examinations.items import AgeSource, BoundBy, Examination, GivenAge, 
 from cloud.examinations.protocol import Protocol
 from cloud.examinations.words import findings_named
 from cloud.items import Status
+from cloud.tenants import within
 
 EARLIER_MAX: Final = 20
 """Earlier examinations of one patient that are shown, the newest."""
 
 _AFTER_ALL: Final = "\x7f"
 """Behind every letter of a pseudonym."""
+_SELF: Final = examination.alias("self")
 _COLUMNS: Final = sa.select(*examination.c)
 _SHOWN: Final = examination.c.deleted_time.is_(None)
 _ONE: Final = Prepared(_COLUMNS.where(examination.c.examination_id == sa.bindparam("of_examination"), _SHOWN))
 _EARLIER: Final = Prepared(
     _COLUMNS.where(
         _SHOWN,
+        # Two tenants may have one pseudonym, or one patient: neither learns of it.
+        examination.c.tenant_id
+        == sa.select(_SELF.c.tenant_id)
+        .where(_SELF.c.examination_id == sa.bindparam("but"))
+        .scalar_subquery(),
         examination.c.patient_key == sa.bindparam("of_patient"),
         examination.c.examination_id != sa.bindparam("but"),
         examination.c.newest_slot < sa.bindparam("before"),
@@ -41,6 +48,8 @@ _EARLIER: Final = Prepared(
 class Wanted:
     """Which examinations are asked for; a field that is not set narrows nothing."""
 
+    tenant_id: str | None
+    """Only this tenant's; None: the whole site's."""
     states: Collection[Status] = ()
     """Only these states."""
     device_id: str | None = None
@@ -84,7 +93,7 @@ def count_by_state(tx: Tx, wanted: Wanted) -> dict[Status, int]:
 
 def _narrowed(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     c = examination.c
-    query = query.where(_SHOWN)
+    query = query.where(_SHOWN, within(c.tenant_id, wanted.tenant_id))
     if wanted.device_id is not None:
         query = query.where(c.device_id == wanted.device_id)
     text = (wanted.text or "").strip()

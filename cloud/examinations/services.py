@@ -37,7 +37,15 @@ class ExaminationServices:
 
     def note(self, tx: Tx, act: Act, by: Principal, object_id: str) -> None:
         """Adds a row of now to the audit, in the caller's transaction."""
-        append(tx, act, time=self.clock(), actor=by.actor, origin=by.address, object_id=object_id)
+        append(
+            tx,
+            act,
+            time=self.clock(),
+            actor=by.actor,
+            origin=by.address,
+            object_id=object_id,
+            tenant_id=by.tenant_id,
+        )
 
     def checked_text(self, text: str | None) -> str | None:
         """Free text in the form in which it is kept, None where there is none.

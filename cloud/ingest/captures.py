@@ -13,6 +13,7 @@ from cloud.examinations.binding import join
 from cloud.ingest import statements
 from cloud.items import CaptureState
 from cloud.publish import outbox
+from cloud.tenants.rows import tenant_of_device
 from sonorelay.contract.reasons import WireReason
 from sonorelay.ingest.v1.ingest_service_pb2 import OpenUploadRequest, PreNotifyRequest, WithdrawRequest
 
@@ -39,13 +40,16 @@ def insert(
     series_label: str | None = None,
     **values: Any,
 ) -> int:
-    """Gives the capture its slot, and an examination by device and time: one that had a print within `gap_s` seconds.
+    """Gives the capture its slot, the tenant that its device has now, and an examination by device and time: one that
+    had a print within `gap_s` seconds.
 
     A file of a series (`series_label` is not None) is no print: it has no examination.
     `values` are further columns where they are known already.
     """
+    tenant_id = tenant_of_device(tx, device_id)
     row = {
         "capture_id": capture_id,
+        "tenant_id": tenant_id,
         "device_id": device_id,
         "state": state.value,
         "expected_image_count": 1,
@@ -61,7 +65,8 @@ def insert(
     }
     slot: int = prepared.insert(capture, *row, returning="slot").one(tx, row).slot
     if series_label is None:
-        join(tx, capture_id=capture_id, slot=slot, device_id=device_id, now=now, gap_s=gap_s)
+        known = {"capture_id": capture_id, "device_id": device_id, "tenant_id": tenant_id}
+        join(tx, **known, slot=slot, now=now, gap_s=gap_s)
     return slot
 
 

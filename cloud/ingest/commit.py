@@ -17,6 +17,7 @@ from cloud.items import CaptureState
 from cloud.line import NAMES, READ_JOB
 from cloud.publish.topic import JOBS_TOPIC, OUTBOX_TOPIC
 from cloud.series.from_agents import SERIES_TOPIC, SentImage, register
+from cloud.tenants.owner import Kind, tenant_of
 from sonorelay.contract.digest import trace_id
 from sonorelay.contract.reasons import WireReason
 from sonorelay.ingest.v1.ingest_service_pb2 import CommitRequest, CommitResponse, PartReceipt
@@ -66,7 +67,7 @@ async def _commit_new(services: IngestServices, upload_: Upload, fencing_token: 
         raise CallRefused(WireReason.FENCED, "a newer opening of this upload took over")
     began_s = services.stopwatch()
     services.before_step(8, NAMES[8])
-    parts = await verify(upload_, services.store)
+    parts = await verify(upload_, services.store_of(upload_.tenant_id))
     verified_s = services.stopwatch()
     services.before_step(9, NAMES[9])
     timings = {"verify": (verified_s - began_s) * 1000, "store": upload_.store_s * 1000}
@@ -113,7 +114,10 @@ def _write(
     is_series = row.series_label is not None
     if is_series:
         sent = [_sent(each) for images in parts for each in images]
-        register(tx, device_id=upload_.device_id, label=row.series_label, images=sent, now=now)
+        owner = tenant_of(tx, Kind.CAPTURE, upload_.capture_id)
+        assert owner is not None
+        known = {"tenant_id": owner, "device_id": upload_.device_id, "label": row.series_label}
+        register(tx, **known, images=sent, now=now)
     for plan, images in zip(upload_.parts, parts, strict=True):
         for each in () if is_series else images:
             services.jobs.enqueue(tx, READ_JOB, each.image_id, plan.priority)

@@ -14,6 +14,7 @@ from cloud.db import Tx, prepared
 from cloud.db.tables import capture, device
 from cloud.errors import CallRefused
 from cloud.ingest import statements
+from cloud.tenants import within
 from sonorelay.contract.notes import NoteInvalid, Verifier
 from sonorelay.contract.reasons import WireReason
 
@@ -39,6 +40,8 @@ class KnownDevice:
     """Captures that it announced."""
     revoked: bool
     """Whether it is refused."""
+    tenant_id: str
+    """Whose it is."""
 
 
 def check_device_id(device_id: str) -> None:
@@ -106,11 +109,14 @@ def check_known(tx: Tx, device_id: str) -> None:
         raise CallRefused(WireReason.DEVICE_REVOKED, "this device was revoked")
 
 
-def known_devices(tx: Tx) -> list[KnownDevice]:
-    """Every device, by number."""
+def known_devices(tx: Tx, tenant_id: str | None) -> list[KnownDevice]:
+    """Every device of the tenant (None: of the site), by number; of its prints those that the tenant has."""
+    own = within(capture.c.tenant_id, tenant_id)
     is_print = (capture.c.device_id == device.c.device_id) & capture.c.series_label.is_(None)
-    prints = sa.select(sa.func.count()).where(is_print).scalar_subquery()
-    query = sa.select(*device.c, prints.label("print_count")).order_by(device.c.device_id)
+    prints = sa.select(sa.func.count()).where(is_print, own)
+    counted = prints.scalar_subquery().label("print_count")
+    query = sa.select(*device.c, counted).where(within(device.c.tenant_id, tenant_id))
+    query = query.order_by(device.c.device_id)
     return [KnownDevice(**row._mapping) for row in tx.execute(query)]
 
 

@@ -10,5 +10,5 @@ async def find_missing(services: IngestServices, request: FindMissingRequest) ->
     """The store's own answer, whatever was acknowledged before. Refuses UPLOAD_UNKNOWN. Changes nothing."""
     upload = await services.uploads.get(request.session_id)
     if not upload.committed:
-        await upload.look(services.store)
+        await upload.look(services.store_of(upload.tenant_id))
     return FindMissingResponse(missing=upload.missing(), committed=upload.committed)

@@ -16,6 +16,7 @@ from cloud.ingest.uploads import Upload
 from cloud.items import CaptureState
 from cloud.publish import outbox
 from cloud.publish.topic import OUTBOX_TOPIC
+from cloud.tenants.owner import Kind, tenant_of
 from sonorelay.contract.digest import session_id
 from sonorelay.contract.limits import WINDOW_MAX_BYTES, upload_deadline_s
 from sonorelay.contract.reasons import WireReason
@@ -46,26 +47,28 @@ async def open_upload(services: IngestServices, request: OpenUploadRequest) -> O
     now = services.clock()
     await services.admit(sum(part.size_bytes for part in request.parts))
 
-    def work(tx: Tx) -> tuple[int, bool, bool]:
+    def work(tx: Tx) -> tuple[int, bool, bool, str]:
         pin_device(tx, verifier, now)
         changed = _receive_capture(tx, services, request, now)
+        tenant_id = tenant_of(tx, Kind.CAPTURE, request.capture_id)
+        assert tenant_id is not None
         row = statements.FIND_UPLOAD.first(tx, {"session": name})
         if row is None:
             new = _row(request, name, digest, now)
             prepared.insert(upload, *new).run(tx, new)
-            return 1, False, changed
+            return 1, False, changed, tenant_id
         if row.manifest_digest != digest:
             raise CallRefused(WireReason.REQUEST_ID_REUSED, "this capture was opened with other parts")
         token = row.fencing_token + 1
         prepared.change(tx, upload.c.session_id, name, {"fencing_token": token})
-        return token, row.committed_time is not None, changed
+        return token, row.committed_time is not None, changed, tenant_id
 
-    token, committed, changed = await services.database.write(work)
+    token, committed, changed, tenant_id = await services.database.write(work)
     if changed:
         await services.bus.publish(OUTBOX_TOPIC)
-    opened = services.uploads.opened(name, token, lambda: _upload(request, name, token, committed))
+    opened = services.uploads.opened(name, token, lambda: _upload(request, name, token, committed, tenant_id))
     if not opened.committed:
-        await opened.look(services.store)
+        await opened.look(services.store_of(tenant_id))
     response = OpenUploadResponse(
         session_id=name,
         fencing_token=token,
@@ -143,11 +146,12 @@ def _row(request: OpenUploadRequest, name: str, digest: bytes, now: datetime) ->
     }
 
 
-def _upload(request: OpenUploadRequest, name: str, token: int, committed: bool) -> Upload:
+def _upload(request: OpenUploadRequest, name: str, token: int, committed: bool, tenant_id: str) -> Upload:
     return Upload(
         session_id=name,
         capture_id=request.capture_id,
         device_id=request.device_id,
+        tenant_id=tenant_id,
         parts=manifest.plan(request),
         fencing_token=token,
         committed=committed,

@@ -138,7 +138,7 @@ class ShardStream:
         digest = upload.parts[part_index].shard_digests[shard_index]
         upload.put_began(self._services.stopwatch())
         try:
-            await self._services.store.put(digest, data)
+            await self._services.store_of(upload.tenant_id).put(digest, data)
         except BlobCorrupt:
             self._refuse(key, WireReason.SHARD_DIGEST_MISMATCH)
         except RetryLater:

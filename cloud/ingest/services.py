@@ -24,6 +24,9 @@ BeforeStep = Callable[[int, str], None]
 Admit = Callable[[int], Awaitable[None]]
 """Lets an upload of so many bytes in, or raises StoreFull."""
 
+StoreOf = Callable[[str], BlobStore]
+"""The blobs of a tenant: it learns nothing of what others have stored."""
+
 OfferPart = Callable[[bytes], None]
 """Takes the bytes of a part that came whole, unchecked: its still may be read ahead. Nothing depends on it."""
 
@@ -35,7 +38,9 @@ class IngestServices:
     database: Database
     """State of the server."""
     store: BlobStore
-    """Keeps shards."""
+    """Gives shards, whoever stored them."""
+    store_of: StoreOf
+    """Keeps shards, each tenant's apart."""
     ledger: Ledger
     """Takes blocks, gives receipts."""
     jobs: Jobs

@@ -62,9 +62,15 @@ FIND_UPLOAD: Final = Prepared(
 """Standing of :session, without its manifest."""
 
 LOAD_UPLOAD: Final = Prepared(
-    sa.select(upload.c.device_id, upload.c.fencing_token, upload.c.manifest, upload.c.committed_time).where(
-        upload.c.session_id == bindparam("session")
+    sa.select(
+        upload.c.device_id,
+        upload.c.fencing_token,
+        upload.c.manifest,
+        upload.c.committed_time,
+        capture.c.tenant_id,
     )
+    .join(capture, capture.c.capture_id == upload.c.capture_id)
+    .where(upload.c.session_id == bindparam("session"))
 )
 """What :session was opened with."""
 

@@ -26,6 +26,8 @@ class Upload:
     """UUID of the capture."""
     device_id: str
     """Device number."""
+    tenant_id: str
+    """Whose the capture is: of what others have stored it knows nothing."""
     parts: tuple[PartPlan, ...]
     """What is to come."""
     fencing_token: int
@@ -95,9 +97,9 @@ class Upload:
 class Uploads:
     """Finds uploads by their session id: in memory, else in the database. Keeps the `limit` used last."""
 
-    def __init__(self, database: Database, store: BlobStore, limit: int) -> None:
+    def __init__(self, database: Database, store_of: Callable[[str], BlobStore], limit: int) -> None:
         self._database = database
-        self._store = store
+        self._store_of = store_of
         self._limit = limit
         self._known: OrderedDict[str, Upload] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Upload]] = {}
@@ -138,11 +140,12 @@ class Uploads:
             session_id=session_id,
             capture_id=request.capture_id,
             device_id=row.device_id,
+            tenant_id=row.tenant_id,
             parts=plan(request),
             fencing_token=row.fencing_token,
             committed=row.committed_time is not None,
         )
-        await loaded.look(self._store)
+        await loaded.look(self._store_of(row.tenant_id))
         # It may have been opened anew while the store was asked.
         return self._known.get(session_id) or self._keep(loaded)
 

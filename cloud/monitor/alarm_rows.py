@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from cloud.db import Tx
 from cloud.db.insert import insert_once
 from cloud.db.tables import alarm, alarm_change, alarm_rule, system_minute
 from cloud.monitor.alarm import Alarm, AlarmState
-from cloud.monitor.metrics import HISTORY, Metric
+from cloud.monitor.metrics import DEVICE_METRICS, HISTORY, Metric
 from cloud.monitor.rules import Rule, Severity
 from cloud.monitor.sample import DAY, Point
 
@@ -74,8 +74,9 @@ def open_alarms(tx: Tx) -> list[Alarm]:
     return [found for row in rows if (found := _alarm(row)) is not None]
 
 
-def past_alarms(tx: Tx, limit: int, before: datetime | None) -> list[Alarm]:
-    """Up to `limit` alarms that are over, newest first; those that fired before `before` where given."""
+def past_alarms(tx: Tx, limit: int, before: datetime | None, but: Collection[str] = ()) -> list[Alarm]:
+    """Up to `limit` alarms that are over, newest first; those that fired before `before` where given, and none about
+    the devices `but`."""
     query = (
         sa.select(alarm)
         .where(alarm.c.state == AlarmState.CLEARED.value)
@@ -84,6 +85,9 @@ def past_alarms(tx: Tx, limit: int, before: datetime | None) -> list[Alarm]:
     )
     if before is not None:
         query = query.where(alarm.c.fired_time < before)
+    if but:
+        of_devices = alarm.c.metric.in_([metric.value for metric in DEVICE_METRICS])
+        query = query.where(sa.not_(of_devices & alarm.c.subject.in_(but)))
     return [found for row in tx.execute(query) if (found := _alarm(row)) is not None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -19,6 +19,7 @@ from cloud.monitor.alarm import RAISED, Alarm, AlarmState, NewId, acknowledged, 
 from cloud.monitor.alarm_rows import RuleChange
 from cloud.monitor.deliveries import Deliveries
 from cloud.monitor.errors import AlarmUnknown, RuleUnknown
+from cloud.monitor.metrics import is_about
 from cloud.monitor.rules import Rule, Severity
 from cloud.monitor.sample import Sample
 from cloud.publish import Bus
@@ -73,21 +74,23 @@ class AlarmBook:
             name: self._changes[name].rule if name in self._changes else r for name, r in self._rules.items()
         }
 
-    def raised(self) -> list[Alarm]:
-        """Alarms that fire or are acknowledged: critical ones first, then the newest."""
+    def raised(self, but: Collection[str] = ()) -> list[Alarm]:
+        """Alarms that fire or are acknowledged: critical ones first, then the newest; none about the devices `but`."""
         alarms = [alarm for alarm in self._open.values() if alarm.state in RAISED]
+        alarms = [alarm for alarm in alarms if not is_about(alarm.metric, alarm.subject, but)]
         alarms.sort(key=lambda alarm: alarm.began_time, reverse=True)
         return sorted(alarms, key=lambda alarm: alarm.severity is not Severity.CRITICAL)
 
-    def pending(self) -> list[Alarm]:
-        """Alarms to be, should it last."""
-        return [alarm for alarm in self._open.values() if alarm.state is AlarmState.PENDING]
+    def pending(self, but: Collection[str] = ()) -> list[Alarm]:
+        """Alarms to be, should it last; none about the devices `but`."""
+        alarms = [alarm for alarm in self._open.values() if alarm.state is AlarmState.PENDING]
+        return [alarm for alarm in alarms if not is_about(alarm.metric, alarm.subject, but)]
 
-    async def past(self, limit: int, before: datetime | None) -> list[Alarm]:
-        """Up to `limit` alarms that are over, newest first."""
+    async def past(self, limit: int, before: datetime | None, but: Collection[str] = ()) -> list[Alarm]:
+        """Up to `limit` alarms that are over, newest first; none about the devices `but`."""
         # Pages are told before it is stored: who asks at once waits until it is.
         async with self._turn:
-            return await self._database.read(lambda tx: alarm_rows.past_alarms(tx, limit, before))
+            return await self._database.read(lambda tx: alarm_rows.past_alarms(tx, limit, before, but))
 
     def change_of(self, name: str) -> RuleChange | None:
         """What a person changed of a rule; None where it is the site's or the program's."""
@@ -212,4 +215,12 @@ class AlarmBook:
         await self._bus.publish(ALARMS_TOPIC)
 
     def _note(self, tx: Tx, by: Principal, act: Act, object_id: str) -> None:
-        append(tx, act, time=self._clock(), actor=by.actor, origin=by.address, object_id=object_id)
+        append(
+            tx,
+            act,
+            time=self._clock(),
+            actor=by.actor,
+            origin=by.address,
+            object_id=object_id,
+            tenant_id=by.tenant_id,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -167,7 +167,15 @@ METRICS: Final[Mapping[Metric, MetricFacts]] = {
 }
 """Every metric; a test checks that none is left out."""
 
+DEVICE_METRICS: Final = frozenset(m for m, facts in METRICS.items() if facts.subject is Subject.DEVICE)
+"""Metrics that there is one value of each for every device."""
+
 TO_BASE: Final[Mapping[Unit, float]] = {Unit.PERCENT: 0.01, Unit.MILLISECONDS: 0.001}
 """What a value is multiplied with to be in Prometheus' base unit; 1 for the others."""
 HISTORY: Final = tuple(metric for metric, facts in METRICS.items() if facts.in_history)
 """Metrics whose course is kept."""
+
+
+def is_about(metric: Metric, subject: str, device_ids: Collection[str]) -> bool:
+    """Whether a value with this subject is one of these devices'."""
+    return metric in DEVICE_METRICS and subject in device_ids

@@ -6,12 +6,16 @@ import sqlalchemy as sa
 
 from cloud.db import Tx
 from cloud.db.tables import image, part, result, result_earlier
+from cloud.tenants.owner import Kind, is_within
 
 
-def entries_about(tx: Tx, object_id: str) -> list[int]:
+def entries_about(tx: Tx, object_id: str, tenant_id: str | None) -> list[int]:
     """Indices of the entries about the capture, or the image, of this UUID, in the log's order; none where it is
-    not known.
+    not known, or is not the tenant's (None: the whole site asks).
     """
+    kinds = (Kind.CAPTURE, Kind.IMAGE)
+    if tenant_id is not None and not any(is_within(tx, kind, object_id, tenant_id) for kind in kinds):
+        return []
     of_part = (part.c.capture_id == image.c.capture_id) & (part.c.part_index == image.c.part_index)
     queries = (
         sa.select(part.c.ledger_index).where(part.c.capture_id == object_id),

@@ -15,6 +15,7 @@ from cloud.db.tables import capture, examination, examination_capture, image, pa
 from cloud.examinations.review_items import Review
 from cloud.examinations.review_rows import newest_reviews
 from cloud.items import Belonging, CaptureState, ImageState, WorkImage, WorkItem
+from cloud.tenants import within
 from sonorelay.contract.digest import DIGEST_SIZE_BYTES, trace_id
 
 
@@ -141,10 +142,17 @@ def read_item(tx: Tx, capture_id: str) -> WorkItem | None:
 
 
 def read_items(
-    tx: Tx, *, limit: int, before_slot: int | None = None, states: Collection[CaptureState] | None = None
+    tx: Tx,
+    *,
+    tenant_id: str | None,
+    limit: int,
+    before_slot: int | None = None,
+    states: Collection[CaptureState] | None = None,
 ) -> list[WorkItem]:
-    """Up to `limit` prints, newest slot first; those before `before_slot` and in `states` where given."""
-    rows = _CAPTURES.where(_IS_PRINT).order_by(capture.c.slot.desc()).limit(limit)
+    """Up to `limit` prints of the tenant (None: of the site), newest slot first; those before `before_slot` and in
+    `states` where given."""
+    own = within(capture.c.tenant_id, tenant_id)
+    rows = _CAPTURES.where(_IS_PRINT, own).order_by(capture.c.slot.desc()).limit(limit)
     if before_slot is not None:
         rows = rows.where(capture.c.slot < before_slot)
     if states:
@@ -158,10 +166,11 @@ def read_examination_items(tx: Tx, examination_id: str) -> list[WorkItem]:
     return _items(tx, _CAPTURES.where(of_examination).order_by(capture.c.slot))
 
 
-def count_by_state(tx: Tx) -> dict[str, int]:
-    """How many prints stand in each state; every state is named."""
+def count_by_state(tx: Tx, tenant_id: str | None) -> dict[str, int]:
+    """How many prints of the tenant (None: of the site) stand in each state; every state is named."""
+    own = within(capture.c.tenant_id, tenant_id)
     counted = tx.execute(
-        sa.select(capture.c.state, sa.func.count()).where(_IS_PRINT).group_by(capture.c.state)
+        sa.select(capture.c.state, sa.func.count()).where(_IS_PRINT, own).group_by(capture.c.state)
     )
     counts = {row[0]: int(row[1]) for row in counted}
     return {state.value: counts.get(state.value, 0) for state in CaptureState}

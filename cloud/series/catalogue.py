@@ -22,6 +22,7 @@ from cloud.series.reasons import Refusal, RefusalReason
 from cloud.series.rows import FileRow
 from cloud.series.stored import Kind, SeriesRow, Source, refusal_to_json
 from cloud.store import FileBlobStore
+from cloud.tenants import within
 from sonorelay.contract.blocks import SERIES_TYPE
 
 PAGE_MAX: Final = 200
@@ -45,8 +46,8 @@ class Page:
     """Asks for what follows; None: nothing does."""
 
 
-def _loops() -> Any:
-    """Moving images that agents captured, in the form of series."""
+def _loops(tenant_id: str | None = None) -> Any:
+    """Moving images that agents captured, in the form of series; the tenant's, or None: the whole site's."""
     return (
         sa.select(
             image.c.image_id.label("series_id"),
@@ -64,20 +65,30 @@ def _loops() -> Any:
             sa.null().label("refusal"),
         )
         .join(capture, capture.c.capture_id == image.c.capture_id)
-        .where(_LOOPS)
+        .where(_LOOPS, within(capture.c.tenant_id, tenant_id))
     )
 
 
-def _stored() -> Any:
-    return sa.select(*(series.c[name] for name in SeriesRow.__dataclass_fields__))
+def _stored(tenant_id: str | None) -> Any:
+    columns = (series.c[name] for name in SeriesRow.__dataclass_fields__)
+    return sa.select(*columns).where(within(series.c.tenant_id, tenant_id))
 
 
-def page(tx: Tx, *, limit: int, cursor: str | None, modality: str | None, q: str | None) -> Page:
-    """Up to `limit` series, newest first, after `cursor`; of this modality; with `q` in what lists show of them.
+def page(
+    tx: Tx,
+    *,
+    tenant_id: str | None,
+    limit: int,
+    cursor: str | None,
+    modality: str | None,
+    q: str | None,
+) -> Page:
+    """Up to `limit` series of the tenant (None: of the site), newest first, after `cursor`; of this modality; with `q`
+    in what lists show of them.
 
     Raises CursorInvalid.
     """
-    every = sa.union_all(_stored(), _loops()).subquery()
+    every = sa.union_all(_stored(tenant_id), _loops(tenant_id)).subquery()
     c = every.c
     wanted = sa.select(every).order_by(c.received_time.desc(), c.series_id.desc()).limit(limit + 1)
     if cursor is not None:

@@ -25,14 +25,16 @@ from cloud.series.errors import HeaderRefused
 from cloud.series.messages import Opened
 from cloud.series.reasons import Refusal, RefusalReason
 from cloud.series.rows import FileRow, UploadRow
-from cloud.series.stored import Kind, SeriesRow, Source
+from cloud.series.stored import Kind as SeriesKind
+from cloud.series.stored import SeriesRow, Source
 from cloud.series.workers import WorkerDied, Workers
 from cloud.store import FileBlobStore
+from cloud.tenants.owner import Kind, tenant_of
 from sonorelay.contract.digest import sha256
 from sonorelay.contract.notes import Signer
 
 _UNREADABLE: Final = Opened(
-    kind=Kind.STACK,
+    kind=SeriesKind.STACK,
     image_count=0,
     frame_count=1,
     refusal=Refusal(reason=RefusalReason.READING_FAILED),
@@ -98,7 +100,7 @@ class Filing:
             return True
         files = await database.read(lambda tx: rows.files_of_upload(tx, upload_id))
         used = [each for each in files if each.reason is None]
-        drafts = await database.read(lambda tx: self._drafts(tx, used, upload.source))
+        drafts = await database.read(lambda tx: self._drafts(tx, used, upload.source, upload.tenant_id))
         for draft in drafts:
             draft.row = await self._looked_at(draft)
 
@@ -111,20 +113,20 @@ class Filing:
 
         return await database.write(work)
 
-    async def file_sent(self, files: Sequence[FileRow], refused: Mapping[int, str]) -> None:
-        """Puts files that agents sent into series; `refused`: code by file id of those that are not used.
+    async def file_sent(self, files: Sequence[FileRow], refused: Mapping[int, str], tenant_id: str) -> None:
+        """Puts files that agents of one tenant sent into series; `refused`: code by file id of those that are not used.
 
         Their entries are in the ledger already. Errors: RetryLater.
         """
         async with self._turn:
             database = self._services.database
-            drafts = await database.read(lambda tx: self._drafts(tx, files, Source.AGENT))
+            drafts = await database.read(lambda tx: self._drafts(tx, files, Source.AGENT, tenant_id))
             for draft in drafts:
                 draft.row = await self._looked_at(draft)
 
             def work(tx: Tx) -> None:
                 for draft in drafts:
-                    rows.save_series(tx, draft.row, draft.facts)
+                    rows.save_series(tx, draft.row, draft.facts, tenant_id)
                     rows.put_sent_into_series(tx, draft.added, draft.row.series_id)
                 for file_id, reason in refused.items():
                     rows.refuse_file(tx, file_id, reason)
@@ -132,8 +134,10 @@ class Filing:
             await database.write(work)
 
     async def store_reconstruction(self, of: SeriesRow, paths: Sequence[Path], by: Principal) -> SeriesRow:
-        """Files DICOM files that were cut out of the series `of` as a new series. Errors: RetryLater."""
+        """Files DICOM files that were cut out of the series `of` as a new series of its tenant. Errors: RetryLater."""
         services, series_id = self._services, self._services.new_id()
+        tenant_id = await services.database.read(lambda tx: tenant_of(tx, Kind.SERIES, of.series_id))
+        assert tenant_id is not None
         upload = UploadRow(
             upload_id=services.new_id(),
             source=Source.RECONSTRUCTION,
@@ -141,6 +145,7 @@ class Filing:
             begun_time=services.clock(),
             finished_time=None,
             ledger_index=None,
+            tenant_id=tenant_id,
         )
         facts = ImageFacts(
             group=sha256(series_id.encode()).hex(),
@@ -189,19 +194,20 @@ class Filing:
             received_time=upload.begun_time,
         )
 
-    def _drafts(self, tx: Tx, used: Sequence[FileRow], source: Source) -> list[_Draft]:
+    def _drafts(self, tx: Tx, used: Sequence[FileRow], source: Source, tenant_id: str) -> list[_Draft]:
         """Each file in a series that is there, or in a new one."""
         by_group: dict[str, list[_Draft]] = {}
         for each in used:
             facts = each.facts
             assert facts is not None
             if facts.group not in by_group:
-                there = rows.series_of_group(tx, facts.group)
+                there = rows.series_of_group(tx, facts.group, tenant_id)
                 by_group[facts.group] = [_Draft(row=row, facts=facts) for row in there]
             drafts = by_group[facts.group]
             home = next((draft for draft in drafts if _agrees(draft.row, facts)), None)
             if home is None:
-                home = _Draft(row=self._new(self._services.new_id(), facts, source), facts=facts)
+                new = self._new(self._services.new_id(), facts, source)
+                home = _Draft(row=new, facts=facts)
                 drafts.append(home)
             home.row = _filled(home.row, facts)
             home.added.append(each)
@@ -211,7 +217,7 @@ class Filing:
         return SeriesRow(
             series_id=series_id,
             source=source,
-            kind=Kind.STACK,
+            kind=SeriesKind.STACK,
             modality=facts.modality,
             body_part=facts.body_part,
             number=facts.number,
@@ -254,13 +260,21 @@ class Filing:
             )
             (index,) = services.ledger.append(tx, [made])
         for draft in drafts:
-            rows.save_series(tx, draft.row, draft.facts)
+            rows.save_series(tx, draft.row, draft.facts, upload.tenant_id)
             if upload.source is Source.BROWSER:
                 rows.put_into_series(tx, [each.file_id for each in draft.added], draft.row.series_id)
         rows.finish_upload(tx, upload.upload_id, now, index)
 
     def _note(self, tx: Tx, act: Act, by: Principal, object_id: str) -> None:
-        note(tx, act, time=self._services.clock(), actor=by.actor, origin=by.address, object_id=object_id)
+        note(
+            tx,
+            act,
+            time=self._services.clock(),
+            actor=by.actor,
+            origin=by.address,
+            object_id=object_id,
+            tenant_id=by.tenant_id,
+        )
 
 
 def _agrees(row: SeriesRow, facts: ImageFacts) -> bool:

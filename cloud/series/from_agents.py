@@ -44,9 +44,11 @@ class SentImage:
     """Their length."""
 
 
-def register(tx: Tx, *, device_id: str, label: str, images: Iterable[SentImage], now: datetime) -> None:
-    """Files of a device's order, known from now on; all that came under one label count as one upload."""
-    upload_id = str(uuid.uuid5(_ORDERS, f"{device_id}\0{label}"))
+def register(
+    tx: Tx, *, tenant_id: str, device_id: str, label: str, images: Iterable[SentImage], now: datetime
+) -> None:
+    """Files of a device's order, known from now on; all that came under one label for one tenant count as one upload."""
+    upload_id = str(uuid.uuid5(_ORDERS, f"{tenant_id}\0{device_id}\0{label}"))
     if rows.upload_of(tx, upload_id) is None:
         upload = UploadRow(
             upload_id=upload_id,
@@ -55,6 +57,7 @@ def register(tx: Tx, *, device_id: str, label: str, images: Iterable[SentImage],
             begun_time=now,
             finished_time=now,
             ledger_index=None,
+            tenant_id=tenant_id,
         )
         rows.add_upload(tx, upload)
     for each in images:
@@ -106,13 +109,13 @@ class AgentFiling:
                 self._log.error("series_filing_failed", error=type(error).__name__, where=where(error))
 
     async def file_waiting(self) -> int:
-        """Files what waits now, at most _AT_ONCE; how many files that was. Errors: RetryLater."""
-        waiting = await self._database.read(lambda tx: rows.waiting_files(tx, _AT_ONCE))
+        """Files what waits now, of one tenant, at most _AT_ONCE; how many files that was. Errors: RetryLater."""
+        tenant_id, waiting = await self._database.read(lambda tx: rows.waiting_files(tx, _AT_ONCE))
         if not waiting:
             return 0
         outcomes = await asyncio.to_thread(self._read, waiting)
         known = {each.instance for each in outcomes.values() if isinstance(each, ImageFacts)}
-        there = await self._database.read(lambda tx: rows.filed_instances(tx, known))
+        there = await self._database.read(lambda tx: rows.filed_instances(tx, known, tenant_id))
         used: list[FileRow] = []
         refused: dict[int, str] = {}
         for file in waiting:
@@ -124,7 +127,7 @@ class AgentFiling:
             else:
                 there.add(outcome.instance)
                 used.append(replace(file, facts=outcome))
-        await self._filing.file_sent(used, refused)
+        await self._filing.file_sent(used, refused, tenant_id)
         return len(waiting)
 
     def _read(self, waiting: Sequence[FileRow]) -> dict[int, ImageFacts | Reason]:

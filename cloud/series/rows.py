@@ -35,6 +35,8 @@ class UploadRow:
     """When it was finished; None: it is open."""
     ledger_index: int | None
     """Of its entry; None: none, because it is open, kept nothing, or is an agent's, whose parts have their own."""
+    tenant_id: str
+    """Whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,18 +117,26 @@ def file_at(tx: Tx, upload_id: str, path_sha256: bytes) -> FileRow | None:
     return next(_files(tx, wanted), None)
 
 
-def waiting_files(tx: Tx, limit: int) -> list[FileRow]:
-    """Files that agents sent and that are in no series yet, in the order in which they came."""
-    c = series_file.c
+def waiting_files(tx: Tx, limit: int) -> tuple[str, list[FileRow]]:
+    """Files that agents sent and that are in no series yet, in the order in which they came: those of the tenant that
+    waits longest, and which that is ("" where nobody waits)."""
+    c, of = series_file.c, series_upload.c
     waits = sa.and_(c.image_id.is_not(None), c.series_id.is_(None), c.reason.is_(None))
-    return list(_files(tx, sa.select(series_file).where(waits).order_by(c.file_id).limit(limit)))
+    owned = series_file.join(series_upload, of.upload_id == c.upload_id)
+    first = sa.select(of.tenant_id).select_from(owned).where(waits).order_by(c.file_id).limit(1)
+    tenant_id = tx.execute(first).scalar()
+    if tenant_id is None:
+        return "", []
+    own = sa.select(series_file).select_from(owned).where(waits, of.tenant_id == tenant_id)
+    return tenant_id, list(_files(tx, own.order_by(c.file_id).limit(limit)))
 
 
-def filed_instances(tx: Tx, instances: Collection[str]) -> set[str]:
-    """Those of these instances, in hexadecimal, that a series has."""
+def filed_instances(tx: Tx, instances: Collection[str], tenant_id: str) -> set[str]:
+    """Those of these instances, in hexadecimal, that a series of the tenant has."""
     c = series_file.c
-    wanted = sa.select(c.instance_sha256).where(
-        c.instance_sha256.in_([bytes.fromhex(each) for each in instances]), c.series_id.is_not(None)
+    wanted = sa.select(c.instance_sha256).join(series, series.c.series_id == c.series_id)
+    wanted = wanted.where(
+        c.instance_sha256.in_([bytes.fromhex(each) for each in instances]), series.c.tenant_id == tenant_id
     )
     return {bytes(each).hex() for each in tx.execute(wanted).scalars()}
 
@@ -158,19 +168,30 @@ def files_of_series(tx: Tx, series_id: str) -> list[FileRow]:
 
 
 def strangers_of(tx: Tx, series_id: str, series_uid: str) -> list[FileRow]:
-    """Images that bear the same series UID and were grouped elsewhere."""
+    """Images of the same tenant that bear the same series UID and were grouped elsewhere."""
     c = series_file.c
-    others = sa.select(series.c.series_id).where(
-        series.c.series_uid == series_uid, series.c.series_id != series_id
+    tenant_id = sa.select(series.c.tenant_id).where(series.c.series_id == series_id).scalar_subquery()
+    other = series.alias("other")
+    others = sa.select(other.c.series_id).where(
+        other.c.series_uid == series_uid, other.c.series_id != series_id, other.c.tenant_id == tenant_id
     )
     return list(_files(tx, sa.select(series_file).where(c.series_id.in_(others)).order_by(c.file_id)))
 
 
 def is_known(tx: Tx, upload_id: str, column: str, value: object) -> bool:
-    """Whether this upload, or a series, has a used file with this value."""
-    c = series_file.c
-    counts = sa.or_(c.upload_id == upload_id, c.series_id.is_not(None))
-    wanted = sa.select(c.file_id).where(c[column] == value, c.reason.is_(None), counts).limit(1)
+    """Whether this upload, or a series of its tenant, has a used file with this value."""
+    c, this = series_file.c, series_upload.alias("this")
+    tenant_id = sa.select(this.c.tenant_id).where(this.c.upload_id == upload_id).scalar_subquery()
+    counts = sa.or_(
+        c.upload_id == upload_id, c.series_id.is_not(None) & (series_upload.c.tenant_id == tenant_id)
+    )
+    of_upload = series_file.join(series_upload, series_upload.c.upload_id == c.upload_id)
+    wanted = (
+        sa.select(c.file_id)
+        .select_from(of_upload)
+        .where(c[column] == value, c.reason.is_(None), counts)
+        .limit(1)
+    )
     return tx.execute(wanted).first() is not None
 
 
@@ -181,9 +202,11 @@ def put_into_series(tx: Tx, file_ids: Sequence[int], series_id: str) -> None:
         tx.execute(moved.values(series_id=series_id), [{"of_file": each} for each in file_ids])
 
 
-def series_of_group(tx: Tx, group: str) -> list[SeriesRow]:
-    """Series of one name, study and series UID, the oldest first: several where auxiliary values tell them apart."""
-    wanted = sa.select(series).where(series.c.group_sha256 == bytes.fromhex(group))
+def series_of_group(tx: Tx, group: str, tenant_id: str) -> list[SeriesRow]:
+    """The tenant's series of one name, study and series UID, the oldest first: several where auxiliary values tell them
+    apart."""
+    same = series.c.group_sha256 == bytes.fromhex(group)
+    wanted = sa.select(series).where(same, series.c.tenant_id == tenant_id)
     return [series_row(row) for row in tx.execute(wanted.order_by(series.c.received_time)).mappings()]
 
 
@@ -193,7 +216,7 @@ def series_of(tx: Tx, series_id: str) -> tuple[SeriesRow, str] | None:
     return None if row is None else (series_row(row), str(row["series_uid"]))
 
 
-def save_series(tx: Tx, row: SeriesRow, facts: ImageFacts) -> None:
+def save_series(tx: Tx, row: SeriesRow, facts: ImageFacts, tenant_id: str) -> None:
     """Adds a series, or what changed of it."""
     values = {field: getattr(row, field) for field in SeriesRow.__dataclass_fields__}
     values |= {
@@ -202,6 +225,7 @@ def save_series(tx: Tx, row: SeriesRow, facts: ImageFacts) -> None:
         "refusal": refusal_to_json(row.refusal),
         "group_sha256": bytes.fromhex(facts.group),
         "series_uid": facts.series_uid,
+        "tenant_id": tenant_id,
     }
     if not insert_once(tx, series, (series.c.series_id,), values):
         tx.execute(sa.update(series).where(series.c.series_id == row.series_id).values(values))

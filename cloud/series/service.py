@@ -94,11 +94,12 @@ class SeriesService:
         self._filing = filing
         self._scratch = scratch
 
-    async def page(self, *, limit: int, cursor: str | None, modality: str | None, q: str | None) -> Page:
-        """A part of the list. Raises CursorInvalid."""
-        return await self._database.read(
-            lambda tx: catalogue.page(tx, limit=limit, cursor=cursor, modality=modality, q=q)
-        )
+    async def page(
+        self, *, tenant_id: str | None, limit: int, cursor: str | None, modality: str | None, q: str | None
+    ) -> Page:
+        """A part of the list, of the tenant's (None: the whole site's). Raises CursorInvalid."""
+        asked = {"tenant_id": tenant_id, "cursor": cursor, "modality": modality, "q": q}
+        return await self._database.read(lambda tx: catalogue.page(tx, limit=limit, **asked))
 
     async def orders(self, now: datetime) -> list[Order]:
         """How far the orders of agents are."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from cloud.accounts.tenants import own_tenant
 from cloud.accounts.values import Principal
 from cloud.db import Database, Tx
 from cloud.db.times import Clock
@@ -106,6 +107,7 @@ class SeriesUploads:
             begun_time=self._files.clock(),
             finished_time=None,
             ledger_index=None,
+            tenant_id=own_tenant(by),
         )
         await self._files.database.write(lambda tx: rows.add_upload(tx, upload))
         return upload
@@ -113,7 +115,8 @@ class SeriesUploads:
     async def of(self, by: Principal, upload_id: str) -> UploadRow:
         """The upload. Errors: UploadUnknown."""
         found = await self._files.database.read(lambda tx: rows.upload_of(tx, upload_id))
-        if found is None or found.actor != by.actor:
+        # Machines of two tenants may have one name.
+        if found is None or (found.actor, found.tenant_id) != (by.actor, own_tenant(by)):
             raise UploadUnknown("there is no such upload")
         return found
 

@@ -11,21 +11,28 @@ import pytest
 from cloud.errors import BlobCorrupt, BlobMissing
 from cloud.store import BlobStore
 from cloud.store.disk import DiskBlobStore
+from cloud.store.tenants import TenantStores
 from sonorelay.contract.digest import sha256
 
 Open = Callable[[], BlobStore]
 
 
-@pytest.fixture(params=["disk"])
+@pytest.fixture(params=["disk", "tenant"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same store, also again as after a restart."""
-    opened: list[DiskBlobStore] = []
+    opened: list[DiskBlobStore | TenantStores] = []
 
     def open_disk() -> BlobStore:
-        opened.append(DiskBlobStore(tmp_path / "blobs", free_min_bytes=0))
-        return opened[-1]
+        disk = DiskBlobStore(tmp_path / "blobs", free_min_bytes=0)
+        opened.append(disk)
+        return disk
 
-    yield {"disk": open_disk}[request.param]
+    def open_tenants() -> BlobStore:
+        stores = TenantStores(tmp_path / "blobs", free_min_bytes=0)
+        opened.append(stores)
+        return stores.of("west")
+
+    yield {"disk": open_disk, "tenant": open_tenants}[request.param]
     for store in opened:
         store.close()
 

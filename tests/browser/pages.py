@@ -96,7 +96,9 @@ PAGES: Final[Mapping[str, Visit]] = {
     ),
     "/report/{examination_id}": Visit(seen_by=READERS, shows="article polygon.outline", role=Role.DOCTOR),
     "/studies": Visit(seen_by=READERS, query="?signing=unsigned", shows=TABLE, role=Role.DOCTOR),
-    "/studies/{study_id}": Visit(seen_by=READERS, query="?tab=results", shows="main h2, main h3", role=Role.DOCTOR),
+    "/studies/{study_id}": Visit(
+        seen_by=READERS, query="?tab=results", shows="main h2, main h3", role=Role.DOCTOR
+    ),
     "/login": Visit(seen_by=NOBODY, shows="main form", role=None),
     "/welcome": Visit(seen_by=SIGNED_IN | NOBODY, shows="main h1, main h2", role=None),
     "/unlocked": Visit(seen_by=SIGNED_IN | NOBODY, shows="main h1", role=None),

@@ -111,6 +111,8 @@ def test_an_identity_provider_needs_its_settings() -> None:
         ({"oidc_roles": ()}, "set oidc_client_id and oidc_roles"),
         ({"oidc_roles": ("obstetrics=surgeon",)}, "not value=role with a role of doctor"),
         ({"oidc_roles": ("doctor",)}, "not value=role"),
+        ({"oidc_tenant_claim": "hospital"}, "set both of oidc_tenant_claim and oidc_tenants"),
+        ({"oidc_tenant_claim": "hospital", "oidc_tenants": ("east",)}, "not value=tenant"),
         ({"reads_per_minute": -1}, "must not be negative"),
     ):
         with pytest.raises(ConfigInvalid, match=words):

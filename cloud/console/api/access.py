@@ -13,6 +13,7 @@ from starlette.routing import compile_path
 
 from cloud.accounts.audit import Act
 from cloud.accounts.roles import Action
+from cloud.tenants.owner import Kind
 
 
 class Standing(StrEnum):
@@ -56,8 +57,31 @@ class Matched:
     """Its rule."""
     object_id: str | None
     """What is looked at, as a UUID; None where the rule names nothing or the path holds no UUID."""
+    objects: Mapping[Kind, str]
+    """Everything that the path names and that belongs to somebody, as it stands there."""
 
 
+OBJECTS: Final[Mapping[str, Kind]] = {
+    "capture_id": Kind.CAPTURE,
+    "image_id": Kind.IMAGE,
+    "examination_id": Kind.EXAMINATION,
+    "review_id": Kind.REVIEW,
+    "series_id": Kind.SERIES,
+    "upload_id": Kind.UPLOAD,
+    "device_id": Kind.DEVICE,
+    "user_id": Kind.USER,
+    "token_id": Kind.TOKEN,
+    "alarm_id": Kind.ALARM,
+}
+"""Parts of paths that name what belongs to somebody; whose it is is asked before anything else."""
+NOBODYS: Final = frozenset(
+    # Of the object before them in the path.
+    {"part", "picture", "item", "signature_id"}
+    # Of the whole site: the ledger, models, rules of alarms, ways out, growth charts, tenants, the page's files.
+    | {"index", "model", "rule", "channel", "measure", "tenant_id", "path:path"}
+)
+"""Parts of paths that name nothing of anybody's own; a test knows no third kind. An index is the ledger's, or in the
+series before it."""
 UNLIMITED: Final = ("/api/health/", "/assets/")
 """Addresses that may be asked for as often as one likes: who watches the server must always get an answer."""
 _OPEN: Final = Rule(standing=Standing.OPEN)
@@ -74,6 +98,7 @@ _UPLOAD: Final = Rule(standing=Standing.SIGNED_IN, action=Action.UPLOAD)
 _EXPORT: Final = Rule(standing=Standing.SIGNED_IN, action=Action.SEE_SYSTEM, export=True)
 _MODELS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_MODELS)
 _DEVICES: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_DEVICES)
+_TENANTS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_TENANTS)
 _ALARMS: Final = Rule(standing=Standing.SIGNED_IN, action=Action.MANAGE_ALARMS)
 # Who takes care is a person: a machine's acknowledgement would silence an alarm that nobody has seen.
 _ACKNOWLEDGE: Final = Rule(standing=Standing.PERSON, action=Action.ACKNOWLEDGE_ALARMS)
@@ -127,7 +152,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("PUT", "/api/system/rules/{rule}"): _ALARMS,
     ("DELETE", "/api/system/rules/{rule}"): _ALARMS,
     ("POST", "/api/system/ways-out/{channel}/test"): _ALARMS,
-    ("GET", "/metrics"): _SYSTEM,
+    # It names the devices of all tenants.
+    ("GET", "/metrics"): Rule(standing=Standing.SIGNED_IN, action=Action.READ_METRICS),
     ("GET", "/api/captures"): _looks(Act.WORKLIST_LOOK),
     ("GET", "/api/events"): _looks(Act.CHANGES_LOOK),
     ("GET", "/api/captures/{capture_id}"): _looks(Act.CAPTURE_LOOK, "capture_id"),
@@ -210,6 +236,10 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("PUT", "/api/models/{model}/shadow"): _MODELS,
     ("GET", "/api/devices"): _DEVICES,
     ("PATCH", "/api/devices/{device_id}"): _DEVICES,
+    ("GET", "/api/tenants"): _SIGNED_IN,
+    ("POST", "/api/tenants"): _TENANTS,
+    ("PATCH", "/api/tenants/{tenant_id}"): _TENANTS,
+    ("PUT", "/api/devices/{device_id}/tenant"): _TENANTS,
     ("GET", "/api/audit"): Rule(standing=Standing.SIGNED_IN, action=Action.READ_AUDIT),
 }
 """Method and address of everything that the server answers; a test compares it with the app's own routes."""
@@ -231,8 +261,13 @@ class Access:
         for pattern, template, rule in self._rules.get(method, ()):
             match = pattern.match(path)
             if match is not None:
-                named = match.groupdict().get(rule.looked_at or "")
-                return Matched(template=template, rule=rule, object_id=_uuid(named))
+                parts = match.groupdict()
+                return Matched(
+                    template=template,
+                    rule=rule,
+                    object_id=_uuid(parts.get(rule.looked_at or "")),
+                    objects={kind: parts[name] for name, kind in OBJECTS.items() if name in parts},
+                )
         return None
 
     def knows(self, path: str) -> bool:

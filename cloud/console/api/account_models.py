@@ -18,6 +18,11 @@ _WORDS = (
     "12 to 256 characters, at least 5 different ones, without the name in it."
     " Stored as an Argon2id hash and nowhere else."
 )
+_WHOSE = "Short name of the tenant whose data is seen; null: of the whole site."
+_WHOSE_ASKED = (
+    "As in the list. Left out: your own tenant; for who belongs to the whole site, the site for administrators and IT,"
+    " the first tenant for everybody else."
+)
 Password = Annotated[SecretStr, Field(min_length=1, max_length=LENGTH_MAX)]
 
 
@@ -88,6 +93,7 @@ class SessionFacts(Shown):
         description="Whether the session is locked; then only unlock and sign-out are answered."
     )
     codes: bool = Field(description="Whether the account asks for one-time codes.")
+    tenant_id: str | None = Field(description=_WHOSE)
     provider: str | None = Field(
         description="Name of the identity provider where the person comes through it; then there is no password here."
     )
@@ -128,6 +134,7 @@ class UserFacts(Shown):
     has_password: bool = Field(description="False until the one-time link was used.")
     codes: bool = Field(description="Whether the account asks for one-time codes.")
     by_provider: bool = Field(description="Whether the person comes through the identity provider.")
+    tenant_id: str | None = Field(description=_WHOSE)
     created_time: datetime = Field(description="When it was made.")
 
 
@@ -151,6 +158,7 @@ class UserAsked(Asked):
         min_length=1, max_length=256, description="2 to 48 letters, digits, dots, hyphens, underscores."
     )
     role: Role = Field(description="What the person is to the site.")
+    tenant_id: str | None = Field(default=None, description=_WHOSE_ASKED)
 
 
 class UserChangeAsked(Asked):
@@ -158,6 +166,7 @@ class UserChangeAsked(Asked):
 
     role: Role | None = Field(default=None, description="New role.")
     disabled: bool | None = Field(default=None, description="Close or open the account.")
+    tenant_id: str | None = Field(default=None, description=_WHOSE)
 
 
 class TokenFacts(Shown):
@@ -172,6 +181,7 @@ class TokenFacts(Shown):
     expires_time: datetime | None = Field(description="From when on it is refused; null for never.")
     last_used_time: datetime | None = Field(description="To the minute; null for never.")
     revoked_time: datetime | None = Field(description="When it was revoked; null where it is not.")
+    tenant_id: str | None = Field(description=_WHOSE)
 
 
 class TokenList(Shown):
@@ -197,6 +207,7 @@ class TokenAsked(Asked):
     days: int | None = Field(
         default=None, ge=1, le=DAYS_MAX, description="Valid for so many days; null: until it is revoked."
     )
+    tenant_id: str | None = Field(default=None, description=_WHOSE_ASKED)
 
 
 class AuditRow(Shown):

@@ -18,14 +18,16 @@ class AlarmNews:
     def __init__(self, book: AlarmBook, sex: SexPolicy) -> None:
         self._book = book
         self._sex = sex
-        self._told: int | None = None
+        self._told: tuple[int, frozenset[str]] | None = None
 
-    def take(self) -> bytes | None:
-        """The event to send now; None where this reader knows already. It has no id: captures resume by theirs."""
-        if self._told == self._book.version:
+    def take(self, elsewhere: frozenset[str]) -> bytes | None:
+        """The event to send now, without alarms about the devices `elsewhere`; None where this reader knows already.
+        It has no id: captures resume by theirs."""
+        told = self._book.version, elsewhere
+        if self._told == told:
             return None
-        self._told = self._book.version
-        raised = Raised(alarms=[alarm_facts(alarm, self._sex) for alarm in self._book.raised()])
+        self._told = told
+        raised = Raised(alarms=[alarm_facts(alarm, self._sex) for alarm in self._book.raised(elsewhere)])
         return format_sse_event(event="alarm", data_str=raised.model_dump_json(by_alias=True))
 
 

@@ -32,6 +32,7 @@ from cloud.console.api import (
     sessions,
     studies,
     system,
+    tenants,
     tokens,
     uploads,
     users,
@@ -136,6 +137,7 @@ def _described_api() -> FastAPI:
     app.include_router(audit.router())
     app.include_router(model_life.router())
     app.include_router(devices.router())
+    app.include_router(tenants.router())
     app.include_router(system.router())
     return app
 

@@ -12,6 +12,7 @@ from cloud.console.api.models import Problem, WorkItem, WorkList
 from cloud.console.api.present import work_item
 from cloud.console.api.receipts import receipt
 from cloud.console.api.services import ConsoleServices, Injected
+from cloud.console.api.sessions import Signed
 from cloud.items import CaptureState
 from cloud.publish.worklist import read_item, read_items
 
@@ -28,6 +29,7 @@ def router() -> APIRouter:
     @routes.get("/captures", summary="The worklist, newest first")
     async def list_captures(
         services: Injected,
+        signed: Signed,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
         before_slot: Annotated[
             int | None, Query(ge=1, le=_SLOT_MAX, description="Older than this slot.")
@@ -37,7 +39,9 @@ def router() -> APIRouter:
         # The cursor is read first: what changes in between comes again as an event, never gets lost.
         cursor = await services.hub.newest()
         stored = await services.database.read(
-            lambda tx: read_items(tx, limit=limit, before_slot=before_slot, states=state)
+            lambda tx: read_items(
+                tx, tenant_id=signed.tenant_id, limit=limit, before_slot=before_slot, states=state
+            )
         )
         items = [work_item(item, services.site) for item in stored]
         more = items[-1].slot if len(items) == limit else None

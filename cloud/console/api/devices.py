@@ -11,11 +11,16 @@ from fastapi import Path as InPath
 from cloud.accounts.audit import Act
 from cloud.accounts.errors import AccountRefused, Refusal
 from cloud.console.api.account_models import Refused
-from cloud.console.api.manage_models import DeviceChangeAsked, DeviceList, DeviceShown
+from cloud.console.api.manage_models import (
+    DeviceChangeAsked,
+    DeviceList,
+    DeviceShown,
+    DeviceTenantAsked,
+)
 from cloud.console.api.services import Injected
 from cloud.console.api.sessions import REFUSED, Signed
 from cloud.db import Tx
-from cloud.ingest.devices import known_devices, set_revoked
+from cloud.ingest.devices import device_keys, known_devices, set_revoked
 
 _UNKNOWN: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": Refused, "description": "There is no such device."}
@@ -28,8 +33,8 @@ def router() -> APIRouter:
     routes = APIRouter(prefix="/api/devices", tags=["devices"], responses={**REFUSED, **_UNKNOWN})
 
     @routes.get("", summary="All devices")
-    async def list_devices(services: Injected) -> DeviceList:
-        found = await services.database.read(known_devices)
+    async def list_devices(services: Injected, signed: Signed) -> DeviceList:
+        found = await services.database.read(lambda tx: known_devices(tx, signed.tenant_id))
         return DeviceList(devices=[DeviceShown(**asdict(each)) for each in found])
 
     @routes.patch("/{device_id}", summary="Revoke a device, or allow it again", status_code=204)
@@ -44,6 +49,23 @@ def router() -> APIRouter:
                 raise AccountRefused(Refusal.UNKNOWN)
             if changed:
                 services.accounts.looks.enter(tx, signed, act, device_id)
+
+        await services.database.write(work)
+
+    @routes.put(
+        "/{device_id}/tenant",
+        summary="Say whose a device is: what it sends from now on; what it sent before stays where it is",
+        status_code=204,
+    )
+    async def give_device(
+        services: Injected, signed: Signed, device_id: Number, asked: DeviceTenantAsked
+    ) -> None:
+        tenants = services.accounts.tenants
+
+        def work(tx: Tx) -> None:
+            if not device_keys(tx, [device_id]):
+                raise AccountRefused(Refusal.UNKNOWN)
+            tenants.give_device(tx, signed, device_id, asked.tenant_id)
 
         await services.database.write(work)
 

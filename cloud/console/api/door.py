@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.accounts.all import Accounts
 from cloud.accounts.errors import STATUS, AccountRefused, Refusal
-from cloud.accounts.roles import may
 from cloud.accounts.values import Principal
 from cloud.console.api.access import UNLIMITED, Access, Matched, Rule, Standing
 from cloud.console.api.limits import Kind, Limits
@@ -25,7 +24,8 @@ _SAME_ORIGIN: Final = "same-origin"
 
 
 class Door:
-    """Decides before anything of the app runs; leaves who it is in the request's state.
+    """Decides before anything of the app runs; leaves who it is in the request's state. No object that an address
+    names is reached by who belongs to another tenant: that is decided here, once for all addresses.
 
     Requests that only read do not keep a session alive: the page makes them by itself. What a person does is told
     by requests that change something, and by /api/session/seen.
@@ -97,9 +97,12 @@ class Door:
             raise AccountRefused(Refusal.SESSION_NEEDED)
         if principal.locked and rule.standing is not Standing.SESSION:
             raise AccountRefused(Refusal.LOCKED)
-        if rule.action is not None and not may(principal.role, rule.action):
+        if rule.action is not None and not principal.may(rule.action):
             await self._accounts.looks.note_refused(principal, f"{method} {found.template}"[:64])
             raise AccountRefused(Refusal.NOT_PERMITTED)
+        # Another tenant's object and one that does not exist look alike, also in the audit.
+        if not await self._accounts.tenants.may_see(principal, found.objects):
+            raise AccountRefused(Refusal.UNKNOWN)
         if rule.look is not None and (rule.looked_at is None or found.object_id is not None):
             await self._accounts.looks.note(principal, rule.look, found.object_id)
 

@@ -27,6 +27,7 @@ from cloud.examinations.read import read_examination
 from cloud.items import Event, WorkItem
 from cloud.monitor.book import ALARMS_TOPIC
 from cloud.publish.worklist import read_item
+from cloud.tenants.rows import captures_within, devices_elsewhere
 
 EVENT_STREAM: Final = "text/event-stream"
 RETRY_MS: Final = 1000
@@ -72,24 +73,30 @@ async def event_stream(services: ConsoleServices, after: int, reader: Principal)
     """Server-sent events after the cursor, each with what changed as it is now; a comment when it is quiet.
 
     Of several changes of one capture or examination that wait together only the newest is sent: all would carry the
-    same. Before each batch it looks whether `reader` may still read; if not, it ends.
+    same. Before each batch it looks whether `reader` may still read; if not, it ends. What another tenant's devices
+    sent is left out.
     """
 
-    def encode(tx: Tx, events: Sequence[Event]) -> list[bytes] | None:
-        return _encode(tx, services, events) if services.accounts.sign_in.is_open(tx, reader) else None
+    def encode(tx: Tx, events: Sequence[Event]) -> tuple[list[bytes], frozenset[str]] | None:
+        if not services.accounts.sign_in.is_open(tx, reader):
+            return None
+        own = captures_within(tx, {event.capture_id for event in events}, reader.tenant_id)
+        seen = [event for event in events if event.capture_id in own]
+        return _encode(tx, services, seen), devices_elsewhere(tx, reader.tenant_id)
 
     news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)
     async with contextlib.aclosing(batches):
         async for batch in batches:
-            encoded = await services.database.read(partial(encode, events=batch.events))
-            if encoded is None:
+            found = await services.database.read(partial(encode, events=batch.events))
+            if found is None:
                 return
-            told = news.take()
+            encoded, elsewhere = found
+            told = news.take(elsewhere)
             if told is not None:
                 yield told
-            elif not batch.events:
+            elif not encoded:
                 yield KEEPALIVE_COMMENT
             for data in encoded:
                 yield data

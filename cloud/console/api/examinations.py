@@ -15,6 +15,7 @@ from cloud.console.api.present import work_item
 from cloud.console.api.present_examinations import examination, protocol_state, signature
 from cloud.console.api.receipts import receipt
 from cloud.console.api.services import ConsoleServices, Injected
+from cloud.console.api.sessions import Signed
 from cloud.console.api.site import Site
 from cloud.db import Tx
 from cloud.examinations.completeness import read_coverage
@@ -38,6 +39,7 @@ def router() -> APIRouter:
     @routes.get("", summary="Examinations, the one with the newest print first")
     async def list_examinations(
         services: Injected,
+        signed: Signed,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
         before: Annotated[
             int | None, Query(ge=1, le=_SLOT_MAX, description="Whose newest print is older than this slot.")
@@ -56,7 +58,7 @@ def router() -> APIRouter:
         # The cursor is read first: what changes in between comes again as an event, never gets lost.
         cursor = await services.hub.newest()
         protocol = services.examinations.protocol
-        wanted = Wanted(states=status or (), device_id=device_id, text=text)
+        wanted = Wanted(tenant_id=signed.tenant_id, states=status or (), device_id=device_id, text=text)
 
         def read(tx: Tx) -> ExaminationList:
             items = shown_examinations(tx, services.site, read_list(tx, protocol, wanted, limit, before))

@@ -18,6 +18,7 @@ from cloud.console.api.models import (
     WireReasonText,
 )
 from cloud.console.api.services import ConsoleServices, Injected
+from cloud.console.api.sessions import Signed
 from cloud.errors import CloudError
 from cloud.infer import ModelInfo
 from cloud.infer.errors import InferError
@@ -43,12 +44,12 @@ def router() -> APIRouter:
         return reasons()
 
     @routes.get("/system", summary="Version, counts, models, key of the ledger")
-    async def get_system(services: Injected, request: Request) -> System:
+    async def get_system(services: Injected, signed: Signed, request: Request) -> System:
         started_time: datetime = request.app.state.started_time
         return System(
             version=services.version,
             uptime_s=(services.clock() - started_time).total_seconds(),
-            counts=await services.database.read(count_by_state),
+            counts=await services.database.read(lambda tx: count_by_state(tx, signed.tenant_id)),
             log_verifier_key=str(services.ledger.verifier),
             models=loaded_models(services),
             notice=NOTICE,
@@ -112,7 +113,7 @@ def model_facts(info: ModelInfo, sex: SexPolicy) -> ModelFacts:
 async def _failing(services: ConsoleServices) -> list[str]:
     failing: list[str] = []
     try:
-        await services.database.read(count_by_state)
+        await services.database.read(lambda tx: count_by_state(tx, None))
     except (CloudError, SQLAlchemyError):
         failing.append("database")
     engine = services.engine

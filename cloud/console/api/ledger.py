@@ -20,6 +20,7 @@ from cloud.console.api.ledger_models import (
     LedgerPlaces,
 )
 from cloud.console.api.services import ConsoleServices, Injected
+from cloud.console.api.sessions import Signed
 from cloud.errors import LedgerIndexUnknown
 from cloud.ingest.devices import device_keys
 from cloud.ledger.entries import EntryText, entry_text
@@ -107,8 +108,8 @@ def router() -> APIRouter:
         return ConsistencyProof(hashes=[base64.b64encode(each).decode("ascii") for each in hashes])
 
     @routes.get("/places", summary="Where a print (by its trace id) or an image stands in the log")
-    async def find_places(services: Injected, object_id: UUID) -> LedgerPlaces:
-        found = await services.database.read(lambda tx: entries_about(tx, str(object_id)))
+    async def find_places(services: Injected, signed: Signed, object_id: UUID) -> LedgerPlaces:
+        found = await services.database.read(lambda tx: entries_about(tx, str(object_id), signed.tenant_id))
         return LedgerPlaces(indices=found)
 
     return routes

@@ -137,8 +137,9 @@ class DeviceShown(Shown):
     first_seen_time: datetime = Field(description="When it gave its first word.")
     last_seen_time: datetime = Field(description="When it last announced something.")
     clock_offset_ms: float = Field(description="Its clock minus this server's at that moment.")
-    print_count: int = Field(description="Prints that it announced.")
+    print_count: int = Field(description="Prints that it announced; of those, the ones that you may see.")
     revoked: bool = Field(description="Whether it is refused.")
+    tenant_id: str = Field(description="Short name of the tenant that gets what it sends.")
 
 
 class DeviceList(Shown):
@@ -151,3 +152,38 @@ class DeviceChangeAsked(Asked):
     """A change of a device."""
 
     revoked: bool = Field(description="True: it is refused from the next call on.")
+
+
+class DeviceTenantAsked(Asked):
+    """Whose a device is."""
+
+    tenant_id: str = Field(min_length=1, max_length=32, description="Short name of the tenant.")
+
+
+class TenantShown(Shown):
+    """A hospital or department that shares the server."""
+
+    tenant_id: str = Field(description="Short name; it never changes.")
+    name: str = Field(description="What people call it.")
+    created_time: datetime = Field(description="When it was made.")
+
+
+class TenantList(Shown):
+    """Tenants."""
+
+    tenants: list[TenantShown] = Field(description="In the order in which they were made.")
+
+
+class TenantAsked(Asked):
+    """A new tenant."""
+
+    tenant_id: str = Field(
+        min_length=1, max_length=32, description="Short name: lower-case letters, digits, hyphens."
+    )
+    name: str = Field(min_length=1, max_length=64, description="What people call it.")
+
+
+class TenantChangeAsked(Asked):
+    """Another name for a tenant."""
+
+    name: str = Field(min_length=1, max_length=64, description="What people call it.")

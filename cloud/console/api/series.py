@@ -124,6 +124,7 @@ def _add_lists(routes: APIRouter) -> None:
     @routes.get("", summary="All series, newest first")
     async def list_series(
         services: Injected,
+        signed: Signed,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         cursor: Annotated[str | None, Query(max_length=200, description="From the answer before.")] = None,
         modality: Annotated[str | None, Query(max_length=16, description="Only this one.")] = None,
@@ -132,7 +133,9 @@ def _add_lists(routes: APIRouter) -> None:
         ] = None,
     ) -> SeriesList:
         try:
-            page = await services.series.page(limit=limit, cursor=cursor, modality=modality, q=q)
+            page = await services.series.page(
+                tenant_id=signed.tenant_id, limit=limit, cursor=cursor, modality=modality, q=q
+            )
         except CursorInvalid as error:
             raise HTTPException(422, str(error)) from error
         return SeriesList(

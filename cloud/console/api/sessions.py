@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from cloud.accounts.errors import Refusal
-from cloud.accounts.roles import permitted
+from cloud.accounts.roles import Action
 from cloud.accounts.sign_in import SignedIn
 from cloud.accounts.values import ABSOLUTE, IDLE, Principal
 from cloud.console.api.account_models import (
@@ -142,9 +142,10 @@ def facts(services: ConsoleServices, signed: Principal, request: Request) -> Ses
     return SessionFacts(
         name=signed.name,
         role=signed.role,
-        may=permitted(signed.role),
+        may=[action for action in Action if signed.may(action)],
         locked=signed.locked,
         codes=signed.user.totp_secret is not None,
+        tenant_id=signed.tenant_id,
         provider=oidc.label if by_provider else None,
         provider_sign_out=oidc.sign_out_address(login) if by_provider else None,
         locks_in_s=0.0 if signed.locked else max(0.0, idle_s),

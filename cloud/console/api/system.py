@@ -37,13 +37,15 @@ from cloud.console.api.system_models import (
     Value,
     WayOut,
 )
+from cloud.db import Tx
 from cloud.examinations.errors import ExaminationProblem, ExaminationRefused
 from cloud.monitor.book import ALARMS_TOPIC, AlarmBook
 from cloud.monitor.channels import Channel
 from cloud.monitor.errors import AlarmUnknown, ChannelAbsent, RuleInvalid, RuleUnknown, SendFailed
 from cloud.monitor.exposition import CONTENT_TYPE
-from cloud.monitor.metrics import HISTORY, METRICS, Metric
+from cloud.monitor.metrics import HISTORY, METRICS, Metric, is_about
 from cloud.monitor.rules import Rule
+from cloud.tenants.rows import devices_elsewhere
 
 PAGE_MAX: Final = 200
 _UNKNOWN: Final[dict[int | str, dict[str, Any]]] = {
@@ -60,8 +62,8 @@ def router() -> APIRouter:
     routes = APIRouter(prefix="/api/system", tags=["system"], responses=REFUSED)
 
     @routes.get("/now", summary="Resources, agents, ways out, as they are now")
-    async def get_system_now(services: Injected) -> SystemNow:
-        return await _now(services)
+    async def get_system_now(services: Injected, signed: Signed) -> SystemNow:
+        return await _now(services, await _elsewhere(services, signed))
 
     @routes.get("/history", summary="The course of metrics")
     async def get_system_history(
@@ -83,16 +85,18 @@ def router() -> APIRouter:
     @routes.get("/alarms", summary="Alarms, and those that are over")
     async def list_alarms(
         services: Injected,
+        signed: Signed,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         before: Annotated[datetime | None, Query(description="Fired before this.")] = None,
     ) -> Alarms:
         book, sex = services.monitor.book, services.site.sex
         # A time without a zone could be any hour.
         known = before if before is None or before.tzinfo is not None else None
-        past = await book.past(limit, known)
+        elsewhere = await _elsewhere(services, signed)
+        past = await book.past(limit, known, elsewhere)
         return Alarms(
-            raised=[alarm_facts(alarm, sex) for alarm in book.raised()],
-            pending=[alarm_facts(alarm, sex) for alarm in book.pending()],
+            raised=[alarm_facts(alarm, sex) for alarm in book.raised(elsewhere)],
+            pending=[alarm_facts(alarm, sex) for alarm in book.pending(elsewhere)],
             past=[alarm_facts(alarm, sex) for alarm in past],
             next_before=past[-1].fired_time if len(past) == limit else None,
         )
@@ -186,15 +190,21 @@ def metrics_router() -> APIRouter:
 
 async def alarm_stream(services: ConsoleServices, reader: Principal) -> AsyncIterator[bytes]:
     """Only the alarms. Ends when `reader` may not read any more."""
+
+    def look(tx: Tx) -> frozenset[str] | None:
+        is_open = services.accounts.sign_in.is_open(tx, reader)
+        return devices_elsewhere(tx, reader.tenant_id) if is_open else None
+
     news = AlarmNews(services.monitor.book, services.site.sex)
     yield format_sse_event(comment="connected", retry=RETRY_MS)
     after = await services.hub.newest()
     batches = services.hub.batches(after, quiet_s=services.heartbeat_s, also=ALARMS_TOPIC)
     async with aclosing(batches):
         async for _ in batches:
-            if not await services.database.read(lambda tx: services.accounts.sign_in.is_open(tx, reader)):
+            elsewhere = await services.database.read(look)
+            if elsewhere is None:
                 return
-            yield news.take() or KEEPALIVE_COMMENT
+            yield news.take(elsewhere) or KEEPALIVE_COMMENT
 
 
 def _rule_facts(book: AlarmBook, rule: Rule) -> RuleFacts:
@@ -215,7 +225,12 @@ def _rule_facts(book: AlarmBook, rule: Rule) -> RuleFacts:
     )
 
 
-async def _now(services: ConsoleServices) -> SystemNow:
+async def _elsewhere(services: ConsoleServices, reader: Principal) -> frozenset[str]:
+    """Devices that the reader is told nothing of."""
+    return await services.database.read(lambda tx: devices_elsewhere(tx, reader.tenant_id))
+
+
+async def _now(services: ConsoleServices, elsewhere: frozenset[str]) -> SystemNow:
     monitor = services.monitor
     sample = monitor.sampler.latest
     missing = sample.readings.of(Metric.CAPTURES_MISSING) or {}
@@ -225,6 +240,7 @@ async def _now(services: ConsoleServices) -> SystemNow:
             Value(metric=metric, unit=facts.unit, subject=subject, value=value)
             for metric, facts in METRICS.items()
             for subject, value in (sample.readings.of(metric) or {}).items()
+            if not is_about(metric, subject, elsewhere)
         ],
         gpus=monitor.watched.gpus.state,
         agents=[
@@ -238,6 +254,7 @@ async def _now(services: ConsoleServices) -> SystemNow:
                 captures_missing=int(missing.get(agent.device_id, 0)),
             )
             for agent in monitor.sampler.agents
+            if agent.device_id not in elsewhere
         ],
         ways_out=[
             WayOut(

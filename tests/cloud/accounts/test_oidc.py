@@ -105,6 +105,26 @@ async def test_the_role_follows_the_claim(door: Door) -> None:
     assert [("user:mei.lin", "OIDC_NO_ROLE")] * 2 == [(row.actor, row.outcome) for row in rows]
 
 
+async def test_the_tenant_follows_the_claim(site: Site, provider: SmallProvider) -> None:
+    """Another hospital, its data, and the sessions with the old one end; one that is not here is no way in."""
+    tenants = (("east-clinic", "east"), ("west-clinic", "west"), ("group", ""), ("gone-clinic", "gone"))
+    door = Door(site, provider, replace(RULES, tenant_claim="hospital", tenants=tenants))
+    ada = await site.first()
+    for each in ("east", "west"):
+        await site.accounts.tenants.create(ada.principal, each, each)
+    seen = []
+    for hospital in ("east-clinic", ["west-clinic"], "group"):
+        returned = await door.through({**MEI, "hospital": hospital})
+        assert returned.signed_in is not None
+        seen.append(returned.signed_in)
+    assert ["east", "west", None] == [each.principal.tenant_id for each in seen]
+    with pytest.raises(AccountRefused, match="ended"):
+        await door.accounts.sign_in.principal(seen[0].cookie, None, ADDRESS)
+    for hospital in ("gone-clinic", "other", None):
+        assert Refusal.OIDC_NO_TENANT is await door.refusal({**MEI, "hospital": hospital})
+    assert ["user_tenant"] * 2 == [row.act for row in await site.audit(act="user_tenant")]
+
+
 async def test_a_local_account_is_never_taken_for_the_persons(door: Door) -> None:
     """Who has a local user's name at the provider does not become that user; the same name, one account."""
     first = await door.site.first("mei.lin")

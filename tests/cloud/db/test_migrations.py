@@ -6,9 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+from cloud.db import migrate
 from cloud.db.migrate import upgrade
 from cloud.db.tables import metadata
 
@@ -49,3 +52,28 @@ def test_upgrade_again_changes_nothing(tmp_path: Path) -> None:
     upgrade(path)
     assert connection.execute("SELECT size FROM ledger_state").fetchall() == [(1,)]
     connection.close()
+
+
+def test_what_was_there_before_tenants_belongs_to_the_first(tmp_path: Path) -> None:
+    """Devices and doctors are the first tenant's; administrators and IT go on keeping the whole site."""
+    path = tmp_path / "state.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = migrate._config(connection)
+        before = ScriptDirectory.from_config(config).get_revision("0010").down_revision
+        command.upgrade(config, str(before))
+        time = "2026-03-01 12:00:00.000000"
+        connection.exec_driver_sql(f"INSERT INTO device VALUES ('us-1', 'k', '{time}', '{time}', 0.0, 0)")
+        for role in ("doctor", "it", "administrator"):
+            connection.exec_driver_sql(
+                "INSERT INTO account_user (user_id, name, name_key, role, totp_last_step, disabled, created_time)"
+                f" VALUES ('{role}', '{role}', '{role}', '{role}', 0, 0, '{time}')"
+            )
+    engine.dispose()
+    upgrade(path)
+    reading = sqlite3.connect(path)
+    assert [("default",)] == reading.execute("SELECT tenant_id FROM device").fetchall()
+    users = dict(reading.execute("SELECT name, tenant_id FROM account_user").fetchall())
+    assert {"doctor": "default", "it": None, "administrator": None} == users
+    assert [("default",)] == reading.execute("SELECT tenant_id FROM tenant").fetchall()
+    reading.close()

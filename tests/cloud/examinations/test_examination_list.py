@@ -216,11 +216,11 @@ def test_a_hundred_thousand_examinations_use_the_indices(console: RunningConsole
     console.do(world.database.write(fill))
     protocol = shipped_protocol()
     asked = [
-        Wanted(),
-        Wanted(states=[Status.ABNORMAL]),
-        Wanted(device_id="us-room-3", states=[Status.NORMAL]),
-        Wanted(text="脑室扩张"),
-        Wanted(text="S000000000001234"),
+        Wanted(tenant_id=None),
+        Wanted(tenant_id=None, states=[Status.ABNORMAL]),
+        Wanted(tenant_id="default", device_id="us-room-3", states=[Status.NORMAL]),
+        Wanted(tenant_id="default", text="脑室扩张"),
+        Wanted(tenant_id="default", text="S000000000001234"),
     ]
     for wanted in asked:
         page = console.do(world.database.read(lambda tx, w=wanted: read_list(tx, protocol, w, 50, many // 2)))

@@ -180,8 +180,15 @@ NOT_OF_AN_EXAMINATION: Final = {
     "PromotionAsked.version",
     "RollbackAsked.from_version",
     "ShadowAsked.version",
+    "DeviceTenantAsked.tenant_id",
+    "TenantAsked.name",
+    "TenantAsked.tenant_id",
+    "TenantChangeAsked.name",
     "TokenAsked.name",
+    "TokenAsked.tenant_id",
     "UserAsked.name",
+    "UserAsked.tenant_id",
+    "UserChangeAsked.tenant_id",
 }
 """Names, codes and links of accounts: they speak of persons who sign in, and a sign-in name has no room; versions of
 models: digits."""
@@ -287,7 +294,9 @@ IDS_AND_DIGESTS: Final = {
     "StudyNote.note_id",
     "Agent.device_id", "AlarmFacts.alarm_id", "AlarmFacts.subject", "AuditRow.digest", "AuditRow.object_id",
     "AuditRow.origin", "Belonging.examination_id", "Belonging.patient_key", "CodesOffered.qr", "CodesOffered.secret",
-    "CodesOffered.uri", "ConsistencyProof.hashes", "DeviceShown.device_id", "DeviceShown.verifier_key",
+    "CodesOffered.uri", "ConsistencyProof.hashes", "DeviceShown.device_id", "DeviceShown.tenant_id",
+    "DeviceShown.verifier_key", "SessionFacts.tenant_id", "TenantShown.tenant_id", "TokenFacts.tenant_id",
+    "UserFacts.tenant_id",
     "Examination.device_id", "Examination.examination_id", "Examination.patient_key", "ExaminationDetail.content",
     "LeadFacts.capture_id", "LeadFacts.image_id", "LedgerEntry.leaf_hash", "LedgerEntry.signer",
     "LedgerEntry.signer_key", "LedgerFacts.checkpoint",
@@ -304,7 +313,8 @@ NAMES_OF_USERS_AND_MACHINES: Final = {
     "DeletedFacts.by", "StudyLook.actor", "StudyNote.by",
     "AlarmFacts.acknowledged_by", "AuditRow.actor", "ExaminationAge.by", "LedgerEntry.by", "ModelEventShown.actor",
     "NameToSignIn.name", "ProtocolItem.ticked_by", "Review.reviewer", "RuleFacts.changed_by", "SessionFacts.name",
-    "SessionFacts.provider", "Signature.signer", "SignedFacts.by", "TokenFacts.created_by", "TokenFacts.name",
+    "SessionFacts.provider", "Signature.signer", "SignedFacts.by", "TenantShown.name",
+    "TokenFacts.created_by", "TokenFacts.name",
     "UserFacts.name", "VersionShown.actor", "WhoIsThere.provider",
 }  # fmt: skip
 OF_MODELS: Final = {

@@ -155,10 +155,12 @@ async def test_announced_capture_that_does_not_come_is_missing(serve: Any, cloud
         assert found is not None
         assert (found.state, found.reason) == (CaptureState.MISSING, "DID_NOT_COME")
         await agent.deliver(made)
-        items = await beside.read(lambda tx: read_items(tx, limit=10, states={CaptureState.ANALYSING}))
+        items = await beside.read(
+            lambda tx: read_items(tx, tenant_id=None, limit=10, states={CaptureState.ANALYSING})
+        )
         assert [made.capture_id] == [item.capture_id for item in items]
         assert items[0].reason is None
-        assert (await beside.read(count_by_state))["analysing"] == 1
+        assert (await beside.read(lambda tx: count_by_state(tx, None)))["analysing"] == 1
         source = await beside.read(lambda tx: read_image(tx, made.parts[0].image_ids[0]))
         assert source is not None
         assert source.size_bytes == 1

@@ -110,6 +110,12 @@ export const router = createRouter({
           meta: { title: 'devices.title', action: 'manage_devices' },
         },
         {
+          path: 'tenants',
+          name: 'tenants',
+          component: () => import('./pages/admin/Tenants.vue'),
+          meta: { title: 'tenants.title', action: 'manage_tenants' },
+        },
+        {
           path: 'audit',
           name: 'audit',
           component: () => import('./pages/admin/Audit.vue'),

@@ -68,6 +68,7 @@ export type StudyShown = Schemas['Study'];
 export type StudyDetail = Schemas['StudyDetail'];
 export type StudyLook = Schemas['StudyLook'];
 export type ResultFacts = Schemas['ResultFacts'];
+export type TenantShown = Schemas['TenantShown'];
 export type LedgerEntry = Schemas['LedgerEntry'];
 
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });

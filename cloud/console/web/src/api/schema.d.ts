@@ -1320,6 +1320,58 @@ export interface paths {
         patch: operations["change_device"];
         trace?: never;
     };
+    "/api/devices/{device_id}/tenant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say whose a device is: what it sends from now on; what it sent before stays where it is */
+        put: operations["give_device"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenants that you may see: all, or your own */
+        get: operations["list_tenants"];
+        put?: never;
+        /** Make a tenant */
+        post: operations["create_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants/{tenant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Give a tenant another name */
+        patch: operations["rename_tenant"];
+        trace?: never;
+    };
     "/api/system/now": {
         parameters: {
             query?: never;
@@ -1481,13 +1533,13 @@ export interface components {
          * @description What can stand in the audit.
          * @enum {string}
          */
-        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "study_list_look" | "study_look" | "studies_export" | "study_note" | "study_tag" | "study_delete" | "study_restore" | "reanalyse" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
+        Act: "sign_in" | "sign_out" | "lock" | "unlock" | "password_change" | "codes_on" | "codes_off" | "first_administrator" | "user_create" | "user_role" | "user_disable" | "user_enable" | "user_reset" | "password_set" | "token_create" | "token_revoke" | "model_promote" | "model_rollback" | "model_shadow" | "device_revoke" | "device_allow" | "device_tenant" | "user_tenant" | "tenant_create" | "tenant_rename" | "worklist_look" | "changes_look" | "examination_look" | "report_look" | "report_export" | "capture_look" | "image_look" | "receipt_look" | "review" | "examination_sign" | "examination_move" | "examination_age" | "protocol_tick" | "study_list_look" | "study_look" | "studies_export" | "study_note" | "study_tag" | "study_delete" | "study_restore" | "reanalyse" | "audit_look" | "series_list_look" | "series_look" | "series_fetch" | "upload" | "reconstruct" | "alarm_acknowledge" | "alarm_rule" | "alarm_test" | "request";
         /**
          * Action
          * @description What can be allowed to a role.
          * @enum {string}
          */
-        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "reanalyse" | "delete" | "see_looks" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices";
+        Action: "see_images" | "see_system" | "review" | "sign" | "arrange" | "reanalyse" | "delete" | "see_looks" | "acknowledge_alarms" | "manage_alarms" | "read_audit" | "upload" | "manage_users" | "manage_tokens" | "manage_models" | "manage_devices" | "manage_tenants" | "read_metrics";
         /**
          * AgeGiven
          * @description A gestational age: exactly one of the three.
@@ -2164,7 +2216,7 @@ export interface components {
             clock_offset_ms: number;
             /**
              * Print Count
-             * @description Prints that it announced.
+             * @description Prints that it announced; of those, the ones that you may see.
              */
             print_count: number;
             /**
@@ -2172,6 +2224,22 @@ export interface components {
              * @description Whether it is refused.
              */
             revoked: boolean;
+            /**
+             * Tenant Id
+             * @description Short name of the tenant that gets what it sends.
+             */
+            tenant_id: string;
+        };
+        /**
+         * DeviceTenantAsked
+         * @description Whose a device is.
+         */
+        DeviceTenantAsked: {
+            /**
+             * Tenant Id
+             * @description Short name of the tenant.
+             */
+            tenant_id: string;
         };
         /**
          * EdgeReasonText
@@ -3937,7 +4005,7 @@ export interface components {
          * @description Reason code of a refused request; the page has words for each in both languages.
          * @enum {string}
          */
-        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "TOO_MANY_REQUESTS" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "METHOD_UNKNOWN" | "OIDC_OFF" | "OIDC_AWAY" | "OIDC_LATE" | "OIDC_WRONG" | "OIDC_DENIED" | "OIDC_NOT_ALLOWED" | "OIDC_NO_ROLE" | "OIDC_NAME_TAKEN" | "OIDC_CLOSED" | "OIDC_OTHER" | "OIDC_MANAGED" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
+        Refusal: "SIGN_IN_NEEDED" | "SESSION_ENDED" | "TOKEN_INVALID" | "SIGN_IN_WRONG" | "CODE_NEEDED" | "CODE_WRONG" | "LOCKED" | "NOT_PERMITTED" | "SESSION_NEEDED" | "CROSS_SITE" | "PASSWORD_WRONG" | "LINK_INVALID" | "TOO_MANY_TRIES" | "TOO_MANY_REQUESTS" | "PASSWORD_WEAK" | "NAME_INVALID" | "NAME_TAKEN" | "LAST_ADMINISTRATOR" | "UNKNOWN" | "TENANT_INVALID" | "TENANT_TAKEN" | "TENANT_UNKNOWN" | "METHOD_UNKNOWN" | "OIDC_OFF" | "OIDC_AWAY" | "OIDC_LATE" | "OIDC_WRONG" | "OIDC_DENIED" | "OIDC_NOT_ALLOWED" | "OIDC_NO_ROLE" | "OIDC_NO_TENANT" | "OIDC_NAME_TAKEN" | "OIDC_CLOSED" | "OIDC_OTHER" | "OIDC_MANAGED" | "MODEL_CHANGED" | "MODEL_UNUSABLE" | "MODELS_ELSEWHERE";
         /**
          * Refused
          * @description Why a request was refused.
@@ -4744,6 +4812,11 @@ export interface components {
              * @description Whether the account asks for one-time codes.
              */
             codes: boolean;
+            /**
+             * Tenant Id
+             * @description Short name of the tenant whose data is seen; null: of the whole site.
+             */
+            tenant_id: string | null;
             /**
              * Provider
              * @description Name of the identity provider where the person comes through it; then there is no password here.
@@ -5639,6 +5712,66 @@ export interface components {
             on: boolean;
         };
         /**
+         * TenantAsked
+         * @description A new tenant.
+         */
+        TenantAsked: {
+            /**
+             * Tenant Id
+             * @description Short name: lower-case letters, digits, hyphens.
+             */
+            tenant_id: string;
+            /**
+             * Name
+             * @description What people call it.
+             */
+            name: string;
+        };
+        /**
+         * TenantChangeAsked
+         * @description Another name for a tenant.
+         */
+        TenantChangeAsked: {
+            /**
+             * Name
+             * @description What people call it.
+             */
+            name: string;
+        };
+        /**
+         * TenantList
+         * @description Tenants.
+         */
+        TenantList: {
+            /**
+             * Tenants
+             * @description In the order in which they were made.
+             */
+            tenants: components["schemas"]["TenantShown"][];
+        };
+        /**
+         * TenantShown
+         * @description A hospital or department that shares the server.
+         */
+        TenantShown: {
+            /**
+             * Tenant Id
+             * @description Short name; it never changes.
+             */
+            tenant_id: string;
+            /**
+             * Name
+             * @description What people call it.
+             */
+            name: string;
+            /**
+             * Created Time
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_time: string;
+        };
+        /**
          * TickAsked
          * @description Whether a person says that an item was seen.
          */
@@ -5666,6 +5799,11 @@ export interface components {
              * @description Valid for so many days; null: until it is revoked.
              */
             days?: number | null;
+            /**
+             * Tenant Id
+             * @description As in the list. Left out: your own tenant; for who belongs to the whole site, the site for administrators and IT, the first tenant for everybody else.
+             */
+            tenant_id?: string | null;
         };
         /**
          * TokenFacts
@@ -5715,6 +5853,11 @@ export interface components {
              * @description When it was revoked; null where it is not.
              */
             revoked_time: string | null;
+            /**
+             * Tenant Id
+             * @description Short name of the tenant whose data is seen; null: of the whole site.
+             */
+            tenant_id: string | null;
         };
         /**
          * TokenList
@@ -5847,6 +5990,11 @@ export interface components {
             name: string;
             /** @description What the person is to the site. */
             role: components["schemas"]["Role"];
+            /**
+             * Tenant Id
+             * @description As in the list. Left out: your own tenant; for who belongs to the whole site, the site for administrators and IT, the first tenant for everybody else.
+             */
+            tenant_id?: string | null;
         };
         /**
          * UserChangeAsked
@@ -5860,6 +6008,11 @@ export interface components {
              * @description Close or open the account.
              */
             disabled?: boolean | null;
+            /**
+             * Tenant Id
+             * @description Short name of the tenant whose data is seen; null: of the whole site.
+             */
+            tenant_id?: string | null;
         };
         /**
          * UserFacts
@@ -5898,6 +6051,11 @@ export interface components {
              * @description Whether the person comes through the identity provider.
              */
             by_provider: boolean;
+            /**
+             * Tenant Id
+             * @description Short name of the tenant whose data is seen; null: of the whole site.
+             */
+            tenant_id: string | null;
             /**
              * Created Time
              * Format: date-time
@@ -13423,6 +13581,370 @@ export interface operations {
             };
             /** @description There is no such device. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceTenantAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such device. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tenants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is a tenant of this short name already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is a tenant of this short name already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                };
+            };
+            /** @description The session is locked. */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Too many tries; Retry-After says when. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description The server is busy; Retry-After says when to ask again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantChangeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantList"];
+                };
+            };
+            /** @description Not signed in, or name, password or code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description Not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is no such tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            /** @description There is a tenant of this short name already. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

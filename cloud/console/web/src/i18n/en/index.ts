@@ -10,9 +10,10 @@ import shell from './shell';
 import stage from './stage';
 import studies from './studies';
 import system from './system';
+import tenants from './tenants';
 import viewer from './viewer';
 
-const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
+const en = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...studies, ...system, ...tenants, ...viewer };
 
 export type Messages = typeof en;
 export default en;

@@ -10,8 +10,9 @@ import shell from './shell';
 import stage from './stage';
 import studies from './studies';
 import system from './system';
+import tenants from './tenants';
 import viewer from './viewer';
 
-const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...studies, ...system, ...viewer };
+const zh: Messages = { ...admin, ...exam, ...ledger, ...live, ...models, ...orders, ...report, ...shell, ...stage, ...studies, ...system, ...tenants, ...viewer };
 
 export default zh;
