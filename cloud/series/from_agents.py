@@ -47,7 +47,7 @@ class SentImage:
 def register(
     tx: Tx, *, tenant_id: str, device_id: str, label: str, images: Iterable[SentImage], now: datetime
 ) -> None:
-    """Files of a device's order, known from now on; all that came under one label for one tenant count as one upload."""
+    """Files of a device's order, known from now on; all that came under one label of a tenant count as one upload."""
     upload_id = str(uuid.uuid5(_ORDERS, f"{tenant_id}\0{device_id}\0{label}"))
     if rows.upload_of(tx, upload_id) is None:
         upload = UploadRow(
