@@ -46,7 +46,11 @@ _OLDEST: Final = Prepared(
 _NEWEST_EVENT: Final = Prepared(sa.select(sa.func.max(outbox.c.event_id).label("newest")))
 _LEDGER_SIZE: Final = Prepared(sa.select(sa.func.sum(ledger_state.c.size).label("size")))
 _NEWEST_CAPTURES: Final = (
-    sa.select(capture.c.notified_time).order_by(capture.c.slot.desc()).limit(_COUNTED_MAX).subquery()
+    sa.select(capture.c.notified_time)
+    .where(capture.c.series_label.is_(None))
+    .order_by(capture.c.slot.desc())
+    .limit(_COUNTED_MAX)
+    .subquery()
 )
 _LAST_HOUR: Final = Prepared(
     sa.select(sa.func.count().label("count"))
@@ -82,6 +86,7 @@ _PRINTS: Final = Prepared(
         capture.c.slot
         > sa.select(sa.func.coalesce(sa.func.max(capture.c.slot), 0) - _COUNTED_MAX).scalar_subquery(),
         capture.c.notified_time > _SINCE,
+        capture.c.series_label.is_(None),
     )
     .group_by(capture.c.device_id)
 )

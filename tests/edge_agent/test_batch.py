@@ -187,3 +187,21 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         main([command, "--help"])
     assert ended.value.code == 0
     assert "exit codes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("label", "travels"), [("study-7", "study-7"), (None, ""), ("Zhang Wei", None), ("张伟", None)]
+)
+def test_only_a_given_code_is_the_label_of_a_series(
+    tmp_path: Path, label: str | None, travels: str | None
+) -> None:
+    """The folder's name, which may be a patient's, stays at the site; a label that is no code is refused."""
+    folder = tmp_path / "Zhang_Wei"
+    folder.mkdir()
+    (folder / "1.dcm").write_bytes(b"x")
+    if travels is None:
+        with pytest.raises(OrderInvalid, match="no name of a patient"):
+            resolve(path=folder, label=label, labels={}, scale=None, is_series=True)
+        return
+    order = resolve(path=folder, label=label, labels={}, scale=None, is_series=True)
+    assert (travels, "series") == (order.label, order.input_name)
