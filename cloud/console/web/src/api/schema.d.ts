@@ -7794,31 +7794,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -7913,31 +7904,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8007,31 +7989,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8104,31 +8077,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8199,31 +8163,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
