@@ -85,6 +85,23 @@ def test_a_job_is_queued_once(bench: Bench) -> None:
     assert bench.row("a").priority == 0
 
 
+def test_a_job_that_ended_is_queued_again(bench: Bench) -> None:
+    """Done, held or never queued: it runs once more; one that waits or runs is not queued twice."""
+    again = bench.jobs.enqueue_again
+    assert bench.do(again, "read", "a", 5)
+    assert not bench.do(again, "read", "a", 5)
+    [lease] = bench.claim()
+    assert not bench.do(again, "read", "a", 5)
+    assert bench.do(bench.jobs.done, lease)
+    assert bench.do(again, "read", "a", 5)
+    [second] = bench.claim()
+    assert (1, True) == (second.attempt, second.fencing_token > lease.fencing_token)
+    assert not bench.do(bench.jobs.done, lease)
+    bench.do(bench.jobs.hold, second, "BROKEN")
+    assert bench.do(again, "read", "a", 5)
+    assert bench.row("a").last_reason is None
+
+
 def test_other_kinds_are_left_alone(bench: Bench) -> None:
     """A worker gets jobs of its kind only."""
     bench.do(bench.jobs.enqueue, "other", "a", 0)

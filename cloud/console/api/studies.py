@@ -17,6 +17,7 @@ from cloud.accounts.roles import Action, may
 from cloud.console.api import study_models as models
 from cloud.console.api.examination_models import ExaminationRefusedFacts
 from cloud.console.api.examinations import shown_examinations
+from cloud.console.api.models import Problem
 from cloud.console.api.present import work_item
 from cloud.console.api.present_examinations import signature
 from cloud.console.api.receipts import receipt
@@ -52,6 +53,10 @@ _UNKNOWN: Final = "There is no such study."
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ExaminationRefusedFacts, "description": what}
     for status, what in ((404, "Unknown."), (409, "Not as things are now; nothing was done."))
+}
+_UNKNOWN_STUDY: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Problem, "description": "Unknown, or deleted."},
+    422: {"model": Problem, "description": "What was asked for cannot be."},
 }
 
 
@@ -103,7 +108,7 @@ Wanted = Annotated[StudyFilter, Depends(wanted)]
 
 def router() -> APIRouter:
     """Routes under /api/studies that only read."""
-    routes = APIRouter(prefix="/api", tags=["studies"], responses=_REFUSED)
+    routes = APIRouter(prefix="/api", tags=["studies"], responses=_UNKNOWN_STUDY)
 
     @routes.get("/studies", summary="Studies, searched and sorted")
     async def list_studies(

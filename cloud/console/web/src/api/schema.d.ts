@@ -8033,31 +8033,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8152,31 +8143,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8246,31 +8228,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8343,31 +8316,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
@@ -8438,31 +8402,22 @@ export interface operations {
                     "application/json": components["schemas"]["Refused"];
                 };
             };
-            /** @description Unknown. */
+            /** @description Unknown, or deleted. */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not as things are now; nothing was done. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExaminationRefusedFacts"];
-                };
-            };
-            /** @description Validation Error */
+            /** @description What was asked for cannot be. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"];
+                    "application/json": components["schemas"]["HTTPValidationError"] | components["schemas"]["Refused"] | components["schemas"]["Problem"];
                 };
             };
             /** @description The session is locked. */
