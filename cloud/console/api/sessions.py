@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from cloud.accounts.errors import Refusal
-from cloud.accounts.roles import Action
+from cloud.accounts.roles import PERMITTED
 from cloud.accounts.sign_in import SignedIn
 from cloud.accounts.values import ABSOLUTE, IDLE, Principal
 from cloud.console.api.account_models import (
@@ -142,7 +142,7 @@ def facts(services: ConsoleServices, signed: Principal, request: Request) -> Ses
     return SessionFacts(
         name=signed.name,
         role=signed.role,
-        may=[action for action in Action if signed.may(action)],
+        may=[action for action in PERMITTED[signed.role] if signed.may(action)],
         locked=signed.locked,
         codes=signed.user.totp_secret is not None,
         tenant_id=signed.tenant_id,

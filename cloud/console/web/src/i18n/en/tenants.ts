@@ -3,8 +3,8 @@ const tenants = {
     title: 'Tenants',
     intro:
       'Hospitals or departments that share this server. Their people see their own devices, prints, examinations and series, and nothing of the others.',
-    short: 'Short name',
-    shortHint: 'a-z, digits, hyphens; never changed',
+    short: 'Short name, never changed',
+    shortHint: 'a-z, 0-9, -',
     name: 'Name',
     add: 'Make a tenant',
     rename: 'Rename',

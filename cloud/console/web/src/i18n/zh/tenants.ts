@@ -4,8 +4,8 @@ const tenants: typeof en = {
   tenants: {
     title: '机构',
     intro: '共用本服务器的医院或科室。各机构的人员只能看到本机构的设备、打印、检查和序列，看不到其他机构的任何内容。',
-    short: '短名称',
-    shortHint: '小写字母、数字、连字符；之后不可更改',
+    short: '短名称（不可更改）',
+    shortHint: 'a-z、0-9、-',
     name: '名称',
     add: '新建机构',
     rename: '重命名',
