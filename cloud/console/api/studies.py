@@ -61,7 +61,6 @@ _UNKNOWN_STUDY: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def wanted(
-    signed: Signed,
     text: Annotated[
         str,
         Query(
@@ -87,7 +86,6 @@ def wanted(
     if any(time is not None and time.tzinfo is None for time in (begun_from, begun_before)):
         raise HTTPException(422, "A moment needs its time zone.")
     return StudyFilter(
-        tenant_id=signed.tenant_id,
         text=text,
         states=tuple(status or ()),
         finding=finding,

@@ -183,7 +183,6 @@ def asked(sides: Sides, of: Side, by: Side, role: Role, method: str, template: s
         "index": "0",
         "item": "head",
         "signature_id": str(uuid.uuid4()),
-        "ledger_index": "0",
     }
     others |= {
         "model": "fern",
