@@ -191,7 +191,7 @@ def asked(sides: Sides, of: Side, by: Side, role: Role, method: str, template: s
         "measure": "hc",
         "path:path": "x",
     }
-    others |= {"tenant_id": of.tenant_id}
+    others |= {"tenant_id": of.tenant_id, "ledger_index": "0"}
     known = {name: of.ids[kind] for name, kind in OBJECTS.items()} | others
     path = re.sub(r"{([^}]+)}", lambda match: known[match[1]], template)
     body = BODIES.get((method, template))
@@ -259,6 +259,7 @@ LISTS = {
     "/api/captures": (Role.DOCTOR, Kind.CAPTURE),
     "/api/examinations": (Role.DOCTOR, Kind.EXAMINATION),
     "/api/series": (Role.DOCTOR, Kind.SERIES),
+    "/api/studies": (Role.DOCTOR, Kind.EXAMINATION),
     "/api/users": (Role.ADMINISTRATOR, Kind.USER),
     "/api/tokens": (Role.ADMINISTRATOR, Kind.TOKEN),
     "/api/devices": (Role.IT, Kind.DEVICE),
@@ -287,6 +288,9 @@ def test_a_list_has_what_is_ones_own(sides: Sides, path: str) -> None:
         f"/api/examinations?device_id=us-{THERE}",
         "/api/examinations?status=normal&status=abnormal&status=review",
         "/api/captures?state=result",
+        "/api/studies?text=S0123456789ABCDE",
+        f"/api/studies.csv?text=us-{THERE}",
+        "/api/studies.csv",
         "/api/series?q=CT",
     ],
 )
@@ -329,6 +333,18 @@ def test_a_print_is_not_moved_to_the_other_tenant(sides: Sides) -> None:
     body = {"examination_id": sides.there.ids[Kind.EXAMINATION]}
     answer = ask(console, "POST", path, body, cookie=signed_in(console, name))
     assert (404, "UNKNOWN") == (answer.status, answer.json["reason"])
+
+
+def test_nothing_is_done_to_studies_of_the_other_tenant(sides: Sides) -> None:
+    """Deletions and tags name studies in their body: one of another tenant among them, and nothing is done to any."""
+    doctor, own, other = sides.here.cookies[Role.DOCTOR], sides.here.ids, sides.there.ids
+    ids = [own[Kind.EXAMINATION], other[Kind.EXAMINATION]]
+    for path, more in (("deletions", {"reason": "a mistake"}), ("tags", {"tag": "teaching", "on": True})):
+        answer = ask(sides.console, "POST", f"/api/studies/{path}", {"study_ids": ids, **more}, cookie=doctor)
+        assert (404, "UNKNOWN") == reason(answer)
+    listed = ask(sides.console, "GET", "/api/studies", token=sides.site).json["items"]
+    assert 2 <= len(listed)
+    assert {()} == {tuple(each["tags"]) for each in listed}
 
 
 def test_the_ledger_does_not_tell_whose_an_object_is(sides: Sides) -> None:
