@@ -54,6 +54,8 @@ class Agreement(StrEnum):
 class StudyFilter:
     """Which studies are asked for; a field that is not set narrows nothing."""
 
+    tenant_id: str | None = None
+    """Only this tenant's."""
     text: str = ""
     """Words of number, pseudonym, device, findings, planes, notes or tags; in Chinese, or its pinyin."""
     states: Collection[Status] = ()

@@ -53,6 +53,7 @@ _AGREEMENT: Final[Mapping[Agreement, sa.ColumnElement[bool]]] = {
     Agreement.DISAGREES: study.c.disagreed_count > 0,
 }
 _PLAIN: Final[Mapping[str, Callable[[Any], sa.ColumnElement[bool]]]] = {
+    "tenant_id": lambda tenant_id: _E.tenant_id == tenant_id,
     "finding": lambda name: _E.findings.contains(f" {name} ", autoescape=True),
     "plane": lambda name: study.c.planes.contains(f" {name} ", autoescape=True),
     "device_id": lambda name: _E.device_id == name,

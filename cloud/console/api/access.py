@@ -65,6 +65,7 @@ OBJECTS: Final[Mapping[str, Kind]] = {
     "capture_id": Kind.CAPTURE,
     "image_id": Kind.IMAGE,
     "examination_id": Kind.EXAMINATION,
+    "study_id": Kind.EXAMINATION,
     "review_id": Kind.REVIEW,
     "series_id": Kind.SERIES,
     "upload_id": Kind.UPLOAD,
@@ -76,7 +77,7 @@ OBJECTS: Final[Mapping[str, Kind]] = {
 """Parts of paths that name what belongs to somebody; whose it is is asked before anything else."""
 NOBODYS: Final = frozenset(
     # Of the object before them in the path.
-    {"part", "picture", "item", "signature_id"}
+    {"part", "picture", "item", "signature_id", "ledger_index"}
     # Of the whole site: the ledger, models, rules of alarms, ways out, growth charts, tenants, the page's files.
     | {"index", "model", "rule", "channel", "measure", "tenant_id", "path:path"}
 )

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from cloud.accounts.audit import Act
+from cloud.accounts.errors import AccountRefused, Refusal
 from cloud.accounts.roles import Action, may
 from cloud.console.api import study_models as models
 from cloud.console.api.examination_models import ExaminationRefusedFacts
@@ -45,6 +46,7 @@ from cloud.examinations.study_items import Study as StoredStudy
 from cloud.examinations.study_list import count_studies, place_of, read_studies, read_study
 from cloud.items import Status
 from cloud.publish.worklist import read_examination_items
+from cloud.tenants.owner import Kind
 
 PAGE_MAX: Final = 200
 _AT_ONCE: Final = 200
@@ -121,22 +123,22 @@ def router() -> APIRouter:
         after: Annotated[str | None, Query(max_length=60, description="`after` of a page.")] = None,
         before: Annotated[str | None, Query(max_length=60, description="`before` of a page.")] = None,
     ) -> models.StudyList:
-        _may_see(asked, signed)
+        own = _own(asked, signed)
         try:
             ends = {"after": place_from(after), "before": place_from(before)}
         except ValueError as exc:
             raise HTTPException(422, "after and before are those of a page.") from exc
         # One more than is shown tells whether there is more.
         page = Page(limit=limit + 1, sort=sort, ascending=ascending, **ends)
-        return await services.database.read(lambda tx: _list(tx, services, asked, page))
+        return await services.database.read(lambda tx: _list(tx, services, own, page))
 
     @routes.get(
         "/studies.csv", summary="Every study that is asked for, as a table", response_class=StreamingResponse
     )
     async def export_studies(services: Injected, signed: Signed, asked: Wanted) -> StreamingResponse:
-        _may_see(asked, signed)
+        own = _own(asked, signed)
         headers = {"Content-Disposition": 'attachment; filename="studies.csv"', "Cache-Control": "no-store"}
-        return StreamingResponse(_csv(services, asked), media_type="text/csv; charset=utf-8", headers=headers)
+        return StreamingResponse(_csv(services, own), media_type="text/csv; charset=utf-8", headers=headers)
 
     @routes.get("/studies/{study_id}", summary="One study with its history")
     async def get_study(services: Injected, signed: Signed, study_id: UUID) -> models.StudyDetail:
@@ -202,6 +204,7 @@ def acts_router() -> APIRouter:
         services: Injected, signed: Signed, asked: models.DeletionAsked
     ) -> models.StudiesDone:
         ids = [str(each) for each in asked.study_ids]
+        await _must_see(services, signed, ids)
         for each in ids:
             await services.examinations.studies.delete(signed, each, asked.reason)
         return models.StudiesDone(done=ids)
@@ -216,6 +219,7 @@ def acts_router() -> APIRouter:
         services: Injected, signed: Signed, asked: models.TaggingAsked
     ) -> models.StudiesDone:
         ids = [str(each) for each in asked.study_ids]
+        await _must_see(services, signed, ids)
         for each in ids:
             await services.examinations.studies.tag(signed, each, asked.tag, asked.on)
         return models.StudiesDone(done=ids)
@@ -231,9 +235,18 @@ def acts_router() -> APIRouter:
     return routes
 
 
-def _may_see(asked: StudyFilter, signed: Signed) -> None:
+def _own(asked: StudyFilter, signed: Signed) -> StudyFilter:
+    """What is asked for, of what the reader may see."""
     if asked.deleted and not may(signed.role, Action.DELETE):
         raise HTTPException(404, "There is nothing deleted that this role may see.")
+    return replace(asked, tenant_id=signed.tenant_id)
+
+
+async def _must_see(services: ConsoleServices, signed: Signed, ids: Sequence[str]) -> None:
+    """Before anything is done to any of them: another tenant's is as one that does not exist."""
+    for each in ids:
+        if not await services.accounts.tenants.may_see(signed, {Kind.EXAMINATION: each}):
+            raise AccountRefused(Refusal.UNKNOWN)
 
 
 def _list(tx: Tx, services: ConsoleServices, asked: StudyFilter, page: Page) -> models.StudyList:

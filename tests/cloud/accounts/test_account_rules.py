@@ -201,6 +201,9 @@ def test_the_readmes_table_is_the_codes() -> None:
         "create and revoke tokens": Action.MANAGE_TOKENS,
         "see cards of models, promote, roll back, choose a shadow": Action.MANAGE_MODELS,
         "see devices, revoke them and allow them again": Action.MANAGE_DEVICES,
+        "have images read again by the live models": Action.REANALYSE,
+        "delete an examination, restore it": Action.DELETE,
+        "see who looked at an examination": Action.SEE_LOOKS,
         "create tenants, say whose a device is": Action.MANAGE_TENANTS,
         "read the metrics for Prometheus": Action.READ_METRICS,
     }
