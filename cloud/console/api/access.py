@@ -45,6 +45,8 @@ class Rule:
     """Name of the part of the path that holds the object's UUID; None: there is no single object."""
     export: bool = False
     """Whether it takes much out at once, or costs much: it may be asked for less often."""
+    many: bool = False
+    """One act of a person sends many of these, a folder's files: each is limited as a look is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +207,9 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     # Finishing and storing write their own act, in the transaction of what they do.
     ("POST", "/api/series/{series_id}/reconstructions"): _UPLOAD,
     ("POST", "/api/uploads"): _UPLOAD,
-    ("PUT", "/api/uploads/{upload_id}/files"): _UPLOAD,
+    ("PUT", "/api/uploads/{upload_id}/files"): Rule(
+        standing=Standing.SIGNED_IN, action=Action.UPLOAD, many=True
+    ),
     ("POST", "/api/uploads/{upload_id}/finish"): _UPLOAD,
     ("GET", "/api/uploads/{upload_id}"): _UPLOAD,
     ("POST", "/api/session"): _OPEN,

@@ -132,7 +132,7 @@ def come_again(busy: RetryLater) -> Response:
 def _kind(rule: Rule, method: str) -> Kind:
     if rule.export:
         return Kind.EXPORT
-    return Kind.READ if method in _SAFE else Kind.CHANGE
+    return Kind.READ if rule.many or method in _SAFE else Kind.CHANGE
 
 
 def _must_not_wait(after_s: float) -> None:

@@ -92,6 +92,16 @@ def test_changes_and_exports_are_tighter(console: RunningConsole) -> None:
     assert 200 == ask(console, "GET", "/api/users", cookie=cookie).status
 
 
+def test_a_folders_files_are_no_changes_each(console: RunningConsole) -> None:
+    """More files than changes are allowed may come in a minute; as many as looks."""
+    cookie, nowhere = (
+        person(console, Role.DOCTOR),
+        "/api/uploads/00000000-0000-4000-8000-000000000000/files?path=a",
+    )
+    answers = [ask(console, "PUT", nowhere, cookie=cookie).status for _ in range(5)]
+    assert 429 not in answers
+
+
 def test_an_address_has_its_limit_before_anybody_is_known(console: RunningConsole) -> None:
     """Wrong tokens and open addresses count too; health and the page's files always answer."""
     answers = [ask(console, "GET", "/api/captures", token="srt_x").status for _ in range(25)]
