@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cloud.db import Tx
 from cloud.db.tables import capture
 from cloud.items import CaptureState
+from cloud.tenants import within
 
 SHOWN_FOR: Final = timedelta(hours=1)
 """So long after its last change an order is shown."""
@@ -36,14 +37,14 @@ class Order:
     """When one of them changed last (aware UTC)."""
 
 
-def orders(tx: Tx, now: datetime) -> list[Order]:
-    """Orders that changed within SHOWN_FOR, the newest first."""
+def orders(tx: Tx, now: datetime, tenant_id: str | None) -> list[Order]:
+    """Orders of the tenant (None: of the site) that changed within SHOWN_FOR, the newest first."""
     c = capture.c
     key = (c.device_id, c.series_label)
     changed = sa.type_coerce(sa.func.max(c.updated_time), c.updated_time.type).label("changed")
     counted = (
         sa.select(*key, c.state, c.reason, sa.func.count().label("files"), changed)
-        .where(c.series_label.is_not(None))
+        .where(c.series_label.is_not(None), within(c.tenant_id, tenant_id))
         .group_by(*key, c.state, c.reason)
     )
     by_order: dict[tuple[str, str], list[Any]] = {}

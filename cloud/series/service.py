@@ -101,9 +101,9 @@ class SeriesService:
         asked = {"tenant_id": tenant_id, "cursor": cursor, "modality": modality, "q": q}
         return await self._database.read(lambda tx: catalogue.page(tx, limit=limit, **asked))
 
-    async def orders(self, now: datetime) -> list[Order]:
-        """How far the orders of agents are."""
-        return await self._database.read(lambda tx: orders(tx, now))
+    async def orders(self, now: datetime, tenant_id: str | None) -> list[Order]:
+        """How far the orders of the tenant's agents are (None: of the whole site's)."""
+        return await self._database.read(lambda tx: orders(tx, now, tenant_id))
 
     async def row(self, series_id: str, version: int | None = None) -> SeriesRow:
         """The series. Errors: SeriesUnknown, and SeriesChanged where it is not of `version` any more."""

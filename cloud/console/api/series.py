@@ -143,10 +143,9 @@ def _add_lists(routes: APIRouter) -> None:
         )
 
     @routes.get("/orders", summary="How far the agents' orders are: those that changed within the last hour")
-    async def list_orders(services: Injected) -> SeriesOrders:
-        return SeriesOrders(
-            items=[order(each, services.site.sex) for each in await services.series.orders(services.clock())]
-        )
+    async def list_orders(services: Injected, signed: Signed) -> SeriesOrders:
+        found = await services.series.orders(services.clock(), signed.tenant_id)
+        return SeriesOrders(items=[order(each, services.site.sex) for each in found])
 
     @routes.get("/{series_id}", summary="One series: where it lies, what is left out, what is missing")
     async def get_series(services: Injected, series_id: UUID) -> SeriesFacts:
