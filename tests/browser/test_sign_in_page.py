@@ -184,7 +184,7 @@ def test_each_role_sees_its_own_pages(stranger: Page, console: RunningConsole, r
     elif role is Role.ADMINISTRATOR:
         expect(places).to_have_text(["Live", "Studies", "Viewer", "Ledger", "System", "Admin"])
         page.goto("/admin")
-        expect(tabs).to_have_text(["Users", "Tokens", "Models", "Devices", "Audit"])
+        expect(tabs).to_have_text(["Users", "Tokens", "Models", "Devices", "Tenants", "Audit"])
     else:
         expect(places).to_have_text(["Live", "Studies", "Viewer", "Ledger", "System"])
     page.goto("/admin/users")
@@ -217,7 +217,7 @@ def test_an_administrator_invites_and_the_invited_signs_in(stranger: Page, conso
     invited.get_by_role("button", name="Close").click()
     expect(invited).to_contain_text("closed")
     page.get_by_role("link", name="Audit").click()
-    page.get_by_label("Who").fill("zhang")
+    page.get_by_role("textbox", name="Who").fill("zhang")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("row")).to_have_count(2)
     expect(page.get_by_role("row").nth(1)).to_contain_text("set the password by link")
