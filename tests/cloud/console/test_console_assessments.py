@@ -107,7 +107,7 @@ def test_what_cannot_be_judged_is_said(console: RunningConsole, get: Get) -> Non
     are not judged; without a scale there is no growth."""
     world = console.world
     unknown = asked(get, "00000000-0000-0000-0000-000000000000", 143)
-    assert (404, "There is no such image.") == (unknown.status, unknown.json["detail"])
+    assert (404, "There is no such thing.") == (unknown.status, unknown.json["detail"])
     shot = brain_shot(SEED)
     waiting = console.do(world.announce())
     (image_id,) = console.do(world.store_images(waiting, [png_of(shot)], [shot]))

@@ -133,12 +133,12 @@ def test_it_cannot_keep_reports_from_it(console: RunningConsole, get: Get, exami
         assert 403 == get(f"/api/examinations/{examination_id}/{form}", bearer).status
 
 
-def test_unknown_examinations_have_no_report(get: Get) -> None:
+def test_unknown_examinations_have_no_report(get: Get, examination_id: str) -> None:
     """404, in both forms; another language is refused."""
     unknown = uuid.uuid4()
     assert 404 == get(f"/api/examinations/{unknown}/report").status
     assert 404 == get(f"/api/examinations/{unknown}/report.pdf").status
-    assert 422 == get(f"/api/examinations/{unknown}/report.pdf?language=fr").status
+    assert 422 == get(f"/api/examinations/{examination_id}/report.pdf?language=fr").status
 
 
 def test_an_examination_without_readings_has_a_report(console: RunningConsole, get: Get) -> None:

@@ -50,7 +50,10 @@ def test_from_the_first_link_to_a_doctor_at_work(console: RunningConsole) -> Non
     assert {"name": "bob"} == ask(console, "POST", "/api/password", chosen).json
     bob = signed_in(console, "bob", "twelve or more")
     facts = ask(console, "GET", "/api/session", cookie=bob).json["session"]
-    allowed = ["see_images", "see_system", "review", "sign", "arrange", "acknowledge_alarms", "upload"]
+    allowed = [
+        *("see_images", "see_system", "review", "sign", "arrange"),
+        *("reanalyse", "delete", "see_looks", "acknowledge_alarms", "upload"),
+    ]
     assert allowed == facts["may"]
     assert 200 == ask(console, "GET", "/api/captures", cookie=bob).status
     gone = ask(console, "DELETE", "/api/session", cookie=bob)
