@@ -109,7 +109,7 @@ def _row(row: Any) -> SeriesRow:
     if row["patient"] is not None:
         return rows.series_row(row)
     # A loop has a time axis; no volume is cut out of it.
-    refusal = Refusal(reason=RefusalReason.CINE, values={"frames": row["frame_count"], "rate": "? Hz"})
+    refusal = Refusal(reason=RefusalReason.CINE, values={"frames": row["frame_count"], "rate": ""})
     return rows.series_row({**row, "refusal": refusal_to_json(refusal)})
 
 

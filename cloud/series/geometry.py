@@ -101,7 +101,7 @@ def understand(members: Sequence[Header], current: Header, *, threshold: int = T
         cine = next((each for each in members if each.frame_count > 1 and _is_moving(each)), None)
         if cine is None:
             return refused(RefusalReason.NO_POSITIONS)
-        rate = f"{cine.frame_rate_hz:.1f} Hz" if cine.frame_rate_hz else "? Hz"
+        rate = f" ({cine.frame_rate_hz:.1f} Hz)" if cine.frame_rate_hz else ""
         return refused(RefusalReason.CINE, frames=cine.frame_count, rate=rate)
     if not any(is_square(each) for each in candidates):
         return refused(RefusalReason.ORIENTATION_INVALID)

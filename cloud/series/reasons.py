@@ -195,8 +195,8 @@ REFUSALS: Final[dict[RefusalReason, dict[str, str]]] = {
         "zh": "该序列只有一个层面，无法进行多平面重建。",
     },
     RefusalReason.CINE: {
-        "en": "A moving image of {frames} frames ({rate}), not a stack of slices: there is no volume.",
-        "zh": "这是 {frames} 帧的动态图像（{rate}），不是层面堆叠，无法形成体数据。",
+        "en": "A moving image of {frames} frames{rate}, not a stack of slices: there is no volume.",
+        "zh": "这是 {frames} 帧的动态图像{rate}，不是层面堆叠，无法形成体数据。",
     },
     RefusalReason.NO_POSITIONS: {
         "en": "The images do not say where in the patient they lie.",

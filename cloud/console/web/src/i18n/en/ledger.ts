@@ -3,7 +3,7 @@ import type { StepName } from '../../ledger/verify';
 const ledger = {
   ledger: {
     title: 'Ledger',
-    text: 'A log that only grows. Every part, result and change of a model stands in it, without patient data; this page checks its proofs in your browser.',
+    text: 'A log that only grows. Every stored part, result, review, signature and change of a model stands in it, without patient data; this page checks its proofs in your browser.',
     index: 'No.',
     kind: 'Kind',
     about: 'About',

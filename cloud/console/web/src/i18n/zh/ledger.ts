@@ -4,7 +4,7 @@ import type en from '../en/ledger';
 const ledger: typeof en = {
   ledger: {
     title: '账本',
-    text: '只增不减的日志。每个图像分组、结果和模型变更都记录其中，不含患者信息；本页在您的浏览器中验证其证明。',
+    text: '只增不减的日志。每个已存储的图像分组、结果、复核、签署和模型变更都记录其中，不含患者信息；本页在您的浏览器中验证其证明。',
     index: '序号',
     kind: '类别',
     about: '内容',
