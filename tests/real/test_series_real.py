@@ -3,6 +3,7 @@ reason."""
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,7 +137,10 @@ def test_every_real_file_arrives_or_is_refused(unpacked: Path, tmp_path: Path, n
 def frame_of(path: Path) -> bytes | None:
     """The first frame's pixels as they are stored; None where they cannot be decoded."""
     try:
-        return bytes(pixel_array(path, index=0, raw=True).tobytes())
+        with warnings.catch_warnings():
+            # These files are wrong in many ways: what the reader assumes of them is its own affair.
+            warnings.simplefilter("ignore")
+            return bytes(pixel_array(path, index=0, raw=True).tobytes())
     except (
         AttributeError,
         InvalidDicomError,
