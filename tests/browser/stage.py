@@ -96,7 +96,7 @@ def drag_on_screen(page: Page, start: Point, end: Point, button: str = "left") -
     page.mouse.down(button=button)  # type: ignore[arg-type]  # one of the three buttons
     page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     page.mouse.move(*end)
-    page.mouse.up(button=button)  # type: ignore[arg-type]
+    page.mouse.up(button=button)  # type: ignore[arg-type]  # one of the three buttons
 
 
 def take(page: Page, key: str) -> None:

@@ -103,7 +103,7 @@ def test_an_identity_provider_needs_its_settings() -> None:
         "oidc_client_id": "x",
         "oidc_roles": ("obstetrics=doctor",),
     }
-    assert Config(**good).check()  # type: ignore[arg-type]
+    assert Config(**good).check()  # type: ignore[arg-type]  # a table of the test
     for wrong, words in (
         ({"oidc_issuer": "http://login.example"}, "must begin with https"),
         ({"public_url": "console.example"}, "must begin with https"),
@@ -116,4 +116,4 @@ def test_an_identity_provider_needs_its_settings() -> None:
         ({"reads_per_minute": -1}, "must not be negative"),
     ):
         with pytest.raises(ConfigInvalid, match=words):
-            Config(**{**good, **wrong}).check()  # type: ignore[arg-type]
+            Config(**{**good, **wrong}).check()  # type: ignore[arg-type]  # a table of the test

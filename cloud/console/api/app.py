@@ -55,8 +55,7 @@ def create_app(services: ConsoleServices, *, static_dir: Path = STATIC_DIR) -> F
     """The console: API under /api, ledger files under /ledger, the page elsewhere.
 
     It answers only for loopback host names and `services.allowed_hosts`, and only whom the table in `access.py`
-    lets in. Without a built page it says how to
-    build one; the API works all the same.
+    lets in. Without a built page it says how to build one; the API works all the same.
     """
     app = _described_api()
     app.state.services = services

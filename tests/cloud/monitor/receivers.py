@@ -87,7 +87,7 @@ class MailBox:
     mails: list[Envelope] = field(default_factory=list)
     came: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         """Takes a mail, or says what it was told to say."""
         answer = self.answers.pop(0) if self.answers else "250 taken"
         if answer.startswith("2"):

@@ -42,7 +42,7 @@ async def rule_changed(world: World, by: Principal, name: str = "jobs_held", **c
         "enabled": rule.enabled,
         **changes,
     }
-    await world.services.monitor.book.change_rule(by, name, **values)  # type: ignore[arg-type]
+    await world.services.monitor.book.change_rule(by, name, **values)  # type: ignore[arg-type]  # a table of the test
 
 
 def stored(world: World) -> list[tuple[str, str | None]]:

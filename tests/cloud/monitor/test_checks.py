@@ -51,7 +51,7 @@ async def test_altered_files_of_the_ledger_are_an_alarm(world: World, tmp_path: 
     await world.announce()
     with world.database.begin() as tx:
         world.services.ledger.append(tx, [b"an entry\n"])
-    await world.services.ledger.publish()  # type: ignore[attr-defined]
+    await world.services.ledger.publish()  # type: ignore[attr-defined]  # of the file log, beside the seam
     assert ([0.0, 0.0], []) == await checked(world)
     bundle = next(path for path in (ledger_dir / "tile/entries").rglob("*") if path.is_file())
     data = bytearray(bundle.read_bytes())

@@ -95,9 +95,9 @@ async def test_a_minute_that_could_not_be_kept_is_kept_later(world: World) -> No
 
     await sampler.look()
     world.clock.forward(minutes=1)
-    world.database.write = full  # type: ignore[assignment]
+    world.database.write = full  # type: ignore[assignment]  # a full disk
     await sampler.look()
-    world.database.write = write  # type: ignore[method-assign]
+    world.database.write = write  # type: ignore[method-assign]  # room again
     world.clock.forward(minutes=1)
     await sampler.look()
     await sampler.open()

@@ -63,7 +63,7 @@ def mail_config(port: int, **changes: object) -> Config:
             alarm_mail_from="sonorelay@clinic.example",
             alarm_mail_to=("it@clinic.example", "night@clinic.example"),
         ),
-        **changes,  # type: ignore[arg-type]
+        **changes,  # type: ignore[arg-type]  # a table of the test
     )
 
 
@@ -290,4 +290,4 @@ def test_a_way_out_without_its_secret_is_refused(config: Config, told_as: str) -
 def test_settings_that_cannot_work_are_refused(changes: dict[str, object], told_as: str) -> None:
     """A mistake is named at the start, not at the first alarm."""
     with pytest.raises(ConfigInvalid, match=told_as):
-        replace(Config(), **changes).check()  # type: ignore[arg-type]
+        replace(Config(), **changes).check()  # type: ignore[arg-type]  # a table of the test

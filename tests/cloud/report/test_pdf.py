@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pypdfium2
 import pytest
+from numpy.typing import NDArray
 
 from cloud.report.facts import ReportFacts
 from cloud.report.fonts import BOLD, FONTS_DIR, REGULAR, coverage
@@ -296,12 +297,12 @@ def test_the_code_on_paper_is_read_by_an_independent_reader(facts: ReportFacts, 
     assert f"signed {facts.signature.ledger_index} {facts.signature.digest}" in text
 
 
-def _decoded(page: np.ndarray) -> str:  # type: ignore[type-arg]
+def _decoded(page: NDArray[np.uint8]) -> str:
     """The code at the right of a page; empty where the reader finds none."""
     right = np.ascontiguousarray(page[:, int(page.shape[1] * 0.68) :, :3])
     return str(cv2.QRCodeDetector().detectAndDecode(right)[0])
 
 
-def _is_outline(pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _is_outline(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     blue, green, red = (pixels[..., n].astype(int) for n in range(3))
     return (abs(red - 0xFF) < 12) & (abs(green - 0x6F) < 12) & (abs(blue - 0x6A) < 12)

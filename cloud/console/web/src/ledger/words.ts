@@ -19,6 +19,8 @@ const ABOUT: Record<string, (t: Translate, fields: Record<string, string | undef
     t(decision === 'agree' ? 'ledger.abouts.review.agree' : 'ledger.abouts.review.disagree', { image: brief(image) }),
   'examination-signed': (t, { examination, reviewed, images }) =>
     t('ledger.abouts.signed', { examination: brief(examination), reviewed, images }),
+  'examination-deleted': (t, { examination }) => t('ledger.abouts.examination', { examination: brief(examination) }),
+  'examination-restored': (t, { examination }) => t('ledger.abouts.examination', { examination: brief(examination) }),
   upload: (t, { files: n, series }) => t('ledger.abouts.upload', { n, series }, Number(n)),
   model: (t, { action, model, version }) =>
     t('ledger.abouts.model', { model, version, action: action && action in en.modelAct ? t(`modelAct.${action}`) : action }),

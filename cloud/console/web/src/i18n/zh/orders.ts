@@ -1,4 +1,7 @@
-const orders = {
+import type en from '../en/orders';
+
+// Typed as the English messages: a missing or extra key does not compile.
+const orders: typeof en = {
   orders: {
     title: '来自边缘代理',
     arriving: '正在接收',
