@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 
 from cloud.db.times import Clock
 from cloud.monitor.channels import Message, Sender
@@ -62,14 +62,14 @@ class WebhookSender:
         }
         try:
             # The settings say where to send; a proxy or a password of the environment has no say.
-            async with httpx.AsyncClient(verify=self._trusted, timeout=TIMEOUT_S, trust_env=False) as client:
+            async with httpx2.AsyncClient(verify=self._trusted, timeout=TIMEOUT_S, trust_env=False) as client:
                 answer = await client.post(self._settings.url, content=body, headers=headers)
-        except httpx.TimeoutException as error:
+        except httpx2.TimeoutException as error:
             raise SendFailed(SendReason.TIMED_OUT) from error
-        except httpx.ConnectError as error:
+        except httpx2.ConnectError as error:
             tls = isinstance(_root(error), ssl.SSLError)
             raise SendFailed(SendReason.TLS_FAILED if tls else SendReason.UNREACHABLE) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise SendFailed(SendReason.UNREACHABLE) from error
         if not answer.is_success:
             raise SendFailed(SendReason.REFUSED, answer.status_code)

@@ -111,6 +111,7 @@ PAGES: Final[Mapping[str, Visit]] = {
     "/admin/tokens": Visit(seen_by=ADMINISTRATORS, shows=TABLE),
     "/admin/models": Visit(seen_by=ADMINISTRATORS, shows="main section.part p"),
     "/admin/devices": Visit(seen_by=KEEPERS, shows=TABLE, role=Role.IT),
+    "/admin/tenants": Visit(seen_by=ADMINISTRATORS, shows=TABLE),
     "/admin/audit": Visit(seen_by=KEEPERS, shows=TABLE),
 }
 """The pages by their address, some in more than one state."""

@@ -227,8 +227,9 @@ def test_earlier_examinations_of_the_patient_lead_there(page: Page, console: Run
 
 def test_the_help_names_the_keys(page: Page, console: RunningConsole) -> None:
     """Every key of the page stands in it."""
-    console.do(console.world.result(78, Verdict()))
+    capture = console.do(console.world.result(78, Verdict()))
     page.goto("/")
+    opened(page, console, capture)
     page.keyboard.press("?")
     text = page.get_by_role("dialog").inner_text()
     for key in ("J", "K", "A", "D", "N", "X", "/", "H", "W", "Z", "P", "R", "F", "L"):
