@@ -23,6 +23,7 @@ SHIPPED: Final = Path(__file__).parent / "second_trimester.yaml"
 SIZE_MAX_BYTES: Final = 256 * 1024
 _ITEMS_MAX: Final = 200
 _TEXT_MAX: Final = 200
+_SOURCE_MAX: Final = 1000
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SIGNS: Final[Mapping[str, tuple[str, ...]]] = {"plane": PLANES, "subplane": SUBPLANES, "measured": LENGTHS}
 """What can show an item, and which values each can have."""
@@ -76,7 +77,7 @@ class Protocol:
     """What the site calls it."""
     version: str
     """Which edition."""
-    source: str
+    source: Words
     """Where it comes from, in words."""
     groups: Mapping[str, Words]
     """Groups in their order, by key."""
@@ -152,7 +153,7 @@ class _Reader:
         return Protocol(
             name=self._words(at["name"], "name"),
             version=self._text(at["version"], "version"),
-            source=self._text(at["source"], "source", 1000),
+            source=self._words(at["source"], "source", _SOURCE_MAX),
             groups=groups,
             items=tuple(items),
         )
@@ -183,9 +184,10 @@ class _Reader:
             self._fail(value_node, f"{place}.{kind}", f"{value} is none of {', '.join(SIGNS[kind])}")
         return Sign(kind=kind, value=value)
 
-    def _words(self, node: yaml.Node, place: str) -> Words:
+    def _words(self, node: yaml.Node, place: str, longest: int = _TEXT_MAX) -> Words:
         at = self._mapping(node, place, {"en", "zh"})
-        return Words(en=self._text(at["en"], f"{place}.en"), zh=self._text(at["zh"], f"{place}.zh"))
+        en, zh = (self._text(at[each], f"{place}.{each}", longest) for each in ("en", "zh"))
+        return Words(en=en, zh=zh)
 
     def _mapping(
         self, node: yaml.Node, place: str, needed: set[str] | None, allowed: set[str] | None = None

@@ -107,7 +107,7 @@ class ProtocolState(Shown):
 
     name: Sentence = Field(description="What the site calls it.")
     version: str = Field(description="Which edition.")
-    source: str = Field(description="Where it comes from, English.")
+    source: Sentence = Field(description="Where it comes from.")
     items: list[ProtocolItem] = Field(description="In the protocol's order.")
 
 

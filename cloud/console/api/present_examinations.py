@@ -57,7 +57,7 @@ def protocol_state(protocol: Protocol, coverage: Sequence[Coverage], site: Site)
     return ProtocolState(
         name=_words(protocol.name),
         version=site.sex.text(protocol.version),
-        source=site.sex.text(protocol.source),
+        source=Sentence(en=site.sex.text(protocol.source.en), zh=site.sex.text(protocol.source.zh)),
         items=[
             ProtocolItem(
                 key=one.item.key,

@@ -29,7 +29,7 @@ from tests.cloud.console.world import Verdict
 GOOD = """\
 name: {en: Ours, zh: 本院}
 version: "2"
-source: our clinic
+source: {en: our clinic, zh: 本院}
 groups:
   head: {en: Head, zh: 头颅}
 items:
@@ -71,7 +71,12 @@ def test_a_good_file_is_read() -> None:
         ("items:", "items: []\nmore:", 7, "more is no key of it"),
         ("  - key: size", "  - key: [size", 8, "not YAML"),
         ("name: {en: Ours, zh: 本院}", "name: Ours", 1, "name: must be a mapping"),
-        ("source: our clinic", "source: !!python/object/apply:os.system [ls]", 3, "source: must be a text"),
+        (
+            "source: {en: our clinic,",
+            "source: {en: !!python/object/apply:os.system [ls],",
+            3,
+            "source.en: must be a text",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(old: str, new: str, line: int, problem: str) -> None:
@@ -102,7 +107,7 @@ def test_a_hostile_file_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_the_shipped_protocol_names_its_source_and_hides_the_sex() -> None:
     """It cites the kind of its source; what discloses the sex is left out unless the site allows it."""
     protocol = shipped_protocol()
-    assert "ISUOG" in protocol.source
+    assert all("ISUOG" in words for words in (protocol.source.en, protocol.source.zh))
     assert "genitalia" in {item.key for item in protocol.items}
     shown = site_protocol(Config())
     assert {item.key for item in protocol.items} - {"genitalia"} == {item.key for item in shown.items}

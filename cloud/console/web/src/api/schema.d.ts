@@ -3734,11 +3734,8 @@ export interface components {
              * @description Which edition.
              */
             version: string;
-            /**
-             * Source
-             * @description Where it comes from, English.
-             */
-            source: string;
+            /** @description Where it comes from. */
+            source: components["schemas"]["Sentence"];
             /**
              * Items
              * @description In the protocol's order.

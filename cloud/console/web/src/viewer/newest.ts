@@ -15,11 +15,12 @@ const OVERTAKEN_RETRY_MS = 200;
 const SILENT = new Set<Problem | 'CONFLICT'>(['LOCKED', 'SESSION_ENDED', 'SIGN_IN_NEEDED']);
 const AGAIN = new Set<Problem | 'CONFLICT'>(['OFFLINE', 'BUSY']);
 const OVERTAKEN = 'superseded';
+const CHANGED = 'changed';
 
 type Running = { stop: AbortController; since: number; fine: boolean };
 
 /** `name` tells wishes apart: one of the same name as the newest is not asked for again. */
-export function useNewest<W extends { fine: boolean }, T>(
+export function useNewest<W extends { fine: boolean; version: number }, T>(
   wish: () => W | undefined,
   name: (wish: W) => string,
   call: (wish: W, signal: AbortSignal) => Promise<Given<T>>,
@@ -27,6 +28,8 @@ export function useNewest<W extends { fine: boolean }, T>(
   const got: Ref<{ wish: W; data: T } | undefined> = shallowRef();
   const problem = ref<Problem | 'CONFLICT'>();
   const why = shallowRef<Said>();
+  /** The version of the series that a newer one has replaced, as the server said. */
+  const outdated = ref<number>();
   /** From the newest answered wish to its answer. */
   const ms = ref<number>();
   let running: Running | undefined;
@@ -58,6 +61,7 @@ export function useNewest<W extends { fine: boolean }, T>(
     const overtaken = said?.code === OVERTAKEN;
     problem.value = SILENT.has(reason) || overtaken ? undefined : reason;
     why.value = overtaken ? undefined : said;
+    if (said?.code === CHANGED) outdated.value = wished.version;
     const wait_ms = overtaken ? OVERTAKEN_RETRY_MS : RETRY_MS;
     if ((AGAIN.has(reason) || overtaken) && !waiting) retry = window.setTimeout(() => ask(wished), wait_ms);
   }
@@ -89,5 +93,5 @@ export function useNewest<W extends { fine: boolean }, T>(
     running = undefined;
   });
 
-  return { got, problem, why, ms };
+  return { got, problem, why, outdated, ms };
 }

@@ -13,7 +13,7 @@ const AHEAD = 4;
 export function useStack(facts: () => SeriesFacts, spot: Ref<Spot>) {
   const frames = makeFrames((at, signal) => fetchFrame(facts(), at, signal));
   watch(() => facts().version, frames.clear);
-  const { got, problem, why } = useNewest(
+  const { got, problem, why, outdated } = useNewest(
     () => ({ fine: true, spot: spot.value, version: facts().version }),
     ({ spot: { image, frame }, version }) => `${image} ${frame} ${version}`,
     (wish, signal) => frames.get(wish.spot, signal),
@@ -66,5 +66,5 @@ export function useStack(facts: () => SeriesFacts, spot: Ref<Spot>) {
   );
   const spacing = computed(() => frame.value?.spacing ?? region.value);
 
-  return { frame, got, problem, why, loops, count, index, rate, cine, spacing };
+  return { frame, got, problem, why, outdated, loops, count, index, rate, cine, spacing };
 }
