@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Error, Locator, Page, Route, expect
@@ -41,6 +43,17 @@ CUT_OFF = """
   .map((e) => e.outerHTML)
 """
 """What does not fit into its element."""
+
+
+def growing(page: Page, console: RunningConsole, folder: Path, **own: Any) -> Callable[[], None]:
+    """Opens a series of 40 of the body's slices; the call that brings the other eight."""
+    series = uploaded(console, volume_files(folder / "first", count=40, **own))
+    opened(page, series)
+
+    def grow() -> None:
+        assert series == uploaded(console, volume_files(folder / "rest", count=8, from_slice=40, **own))
+
+    return grow
 
 
 @pytest.mark.req("MPR-07")
@@ -166,9 +179,7 @@ def test_a_series_that_grew_says_so_and_keeps_the_view(
     page: Page, console: RunningConsole, tmp_path: Path, problems: list[str]
 ) -> None:
     """New images are told at the next move; loading them leaves crosshair, zoom and measurements as they were."""
-    own = {"SeriesInstanceUID": "1.2.9", "first_number": 2001}
-    grown = uploaded(console, volume_files(tmp_path / "first", count=40, **own))
-    opened(page, grown)
+    grow = growing(page, console, tmp_path, SeriesInstanceUID="1.2.9", first_number=2001)
     axial = pane(page, "axial")
     click(page, axial, (200, 150))
     page.keyboard.press("+")
@@ -177,7 +188,7 @@ def test_a_series_that_grew_says_so_and_keeps_the_view(
     page.keyboard.press("c")
     settled(page)
     place = page.get_by_role("complementary").locator("p.num").first.inner_text()
-    assert grown == uploaded(console, volume_files(tmp_path / "rest", count=8, from_slice=40, **own))
+    grow()
     page.keyboard.press("PageDown")
     told = page.get_by_role("alert")
     expect(told).to_contain_text("New images of this series have come.")
@@ -197,10 +208,7 @@ def test_a_late_answer_does_not_bring_the_notice_back(
     page: Page, console: RunningConsole, tmp_path: Path, problems: list[str]
 ) -> None:
     """What the server says of the images of before comes after the new ones were loaded: nothing is to be told."""
-    own = {"SeriesInstanceUID": "1.2.10", "first_number": 3001}
-    grown = uploaded(console, volume_files(tmp_path / "first", count=40, **own))
-    opened(page, grown)
-    uploaded(console, volume_files(tmp_path / "rest", count=8, from_slice=40, **own))
+    growing(page, console, tmp_path, SeriesInstanceUID="1.2.10", first_number=3001)()
     page.keyboard.press("PageDown")
     told = page.get_by_role("alert")
     expect(told).to_be_visible()
@@ -210,7 +218,7 @@ def test_a_late_answer_does_not_bring_the_notice_back(
     page.evaluate("performance.now = () => 0")
     with page.expect_request(lambda asked: "/slice?" in asked.url and "size=256" not in asked.url):
         page.keyboard.press("PageUp")
-    with page.expect_response(re.compile(rf"/api/series/{grown}$")):
+    with page.expect_response(re.compile(r"/api/series/[^/]+$")):
         told.get_by_role("button", name="Load them").click()
     expect(told).to_have_count(0)
     assert late
